@@ -1,0 +1,2 @@
+// Package lint holds the tests of the house's structure: which package may import which, and why.
+package lint
