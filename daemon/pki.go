@@ -1,0 +1,164 @@
+package daemon
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/turtacn/go-proxmox/internal/atomicfile"
+)
+
+// pki are the files of DATA/pki.
+type pki struct{ dir string }
+
+func (p pki) caCert() string { return filepath.Join(p.dir, "ca.crt") }
+func (p pki) caKey() string  { return filepath.Join(p.dir, "ca.key") }
+func (p pki) cert() string   { return filepath.Join(p.dir, "server.crt") }
+func (p pki) key() string    { return filepath.Join(p.dir, "server.key") }
+
+const (
+	caLife     = 10 * 365 * 24 * time.Hour
+	serverLife = 2 * 365 * 24 * time.Hour
+)
+
+// create makes a certificate authority and a server certificate for the names. The private keys are 0600.
+func (p pki) create(node string, names []string, now time.Time) error {
+	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+		return err
+	}
+	ca, caKey, err := newCA(node, now)
+	if err != nil {
+		return err
+	}
+	leaf, leafKey, err := newLeaf(ca, caKey, node, names, now)
+	if err != nil {
+		return err
+	}
+	for _, f := range []struct {
+		path, kind string
+		der        []byte
+		perm       fs.FileMode
+	}{
+		{p.caKey(), "EC PRIVATE KEY", mustMarshal(caKey), 0o600},
+		{p.caCert(), "CERTIFICATE", ca.Raw, 0o644},
+		{p.key(), "EC PRIVATE KEY", mustMarshal(leafKey), 0o600},
+		{p.cert(), "CERTIFICATE", leaf.Raw, 0o644},
+	} {
+		data := pem.EncodeToMemory(&pem.Block{Type: f.kind, Bytes: f.der})
+		if f.path == p.cert() { // clients that trust the authority want the chain
+			data = append(data, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})...)
+		}
+		if err := atomicfile.Write(f.path, data, f.perm); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mustMarshal(k *ecdsa.PrivateKey) []byte {
+	der, err := x509.MarshalECPrivateKey(k)
+	if err != nil {
+		panic(err) // only for curves without a name
+	}
+	return der
+}
+
+func newCA(node string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	t := &x509.Certificate{
+		Subject:               pkix.Name{CommonName: "gpve " + node + " certificate authority", Organization: []string{"go-proxmox"}},
+		NotAfter:              now.Add(caLife),
+		IsCA:                  true,
+		BasicConstraintsValid: true,
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	return sign(t, nil, nil, now)
+}
+
+func newLeaf(ca *x509.Certificate, caKey *ecdsa.PrivateKey, node string, names []string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	t := &x509.Certificate{
+		Subject:     pkix.Name{CommonName: node, Organization: []string{"go-proxmox"}},
+		NotAfter:    now.Add(serverLife),
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	for _, n := range names {
+		if ip := net.ParseIP(n); ip != nil {
+			t.IPAddresses = append(t.IPAddresses, ip)
+		} else {
+			t.DNSNames = append(t.DNSNames, n)
+		}
+	}
+	return sign(t, ca, caKey, now)
+}
+
+// sign completes the template and signs it; without a parent it signs itself.
+func sign(t, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
+		return nil, nil, err
+	}
+	t.NotBefore = now.Add(-time.Hour) // clients' clocks
+	if parent == nil {
+		parent, parentKey = t, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, parent, &key.PublicKey, parentKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return cert, key, err
+}
+
+// fingerprint returns the SHA-256 of the first certificate of a PEM file as AA:BB:….
+func fingerprint(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return "", errors.New(path + ": no certificate")
+	}
+	sum := sha256.Sum256(block.Bytes)
+	s := strings.ToUpper(hex.EncodeToString(sum[:]))
+	parts := make([]string, 0, len(sum))
+	for i := 0; i < len(s); i += 2 {
+		parts = append(parts, s[i:i+2])
+	}
+	return strings.Join(parts, ":"), nil
+}
+
+// hostNames returns what this host may be called: node and host name, localhost, and all its addresses.
+func hostNames(node string) ([]string, error) {
+	names := []string{"localhost", node}
+	if host, err := os.Hostname(); err == nil && host != node {
+		names = append(names, host)
+	}
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("addresses of the host: %w", err)
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() {
+			names = append(names, n.IP.String())
+		}
+	}
+	return names, nil
+}
