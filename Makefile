@@ -1,0 +1,51 @@
+# Targets for users: build, demo. For developers: test, check, bench, test-clients, acceptance. See CONTRIBUTING.md.
+GO       ?= go
+BIN      ?= bin
+CACHE    ?= .cache
+# What the tests may not skip: a missing one fails them.
+REQUIRE  ?= root,qemu-system-x86_64,qemu-img,nft,ip,isoinfo,tinyguest
+
+export CGO_ENABLED = 0
+
+.PHONY: build deps guest demo test test-clients bench check acceptance generate clean
+
+build:
+	$(GO) build -trimpath -o $(BIN)/ ./daemon/cmd/gpved ./daemon/cmd/gpvectl
+
+# The Debian packages that running and testing need; nothing happens when all are there.
+deps:
+	@.ci/packages
+
+# The small guest that tests and the demonstration boot.
+guest: deps
+	@internal/tinyguest/build.sh $(CACHE)/tinyguest
+
+demo: deps guest build
+	@$(GO) run ./internal/demo -gpved $(BIN)/gpved -guest $(CACHE)/tinyguest/disk.qcow2 $(if $(KEEP),-keep)
+
+test: deps guest
+	GPVE_TEST_REQUIRE=$(REQUIRE) CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+test-clients: deps guest build
+	cd internal/clienttest && GPVED=$(CURDIR)/$(BIN)/gpved GPVE_TINYGUEST=$(CURDIR)/$(CACHE)/tinyguest $(GO) test -count=1 -timeout 15m ./...
+
+bench: deps guest
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+check:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt'; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	cd internal/tools && $(GO) run honnef.co/go/tools/cmd/staticcheck -C ../.. ./...
+	$(GO) generate ./... && git diff --exit-code -- '*zz_*'
+	$(GO) mod tidy -diff
+
+# VECTORS is a folder of acceptance cases with its runners.
+acceptance: build
+	@.ci/acceptance '$(VECTORS)' $(BIN)/gpved
+
+generate:
+	$(GO) generate ./...
+
+clean:
+	rm -rf $(BIN) $(CACHE)
