@@ -17,6 +17,10 @@ func TestCaller(t *testing.T) {
 	require.False(t, token.IsRoot(), "a token of root is not root")
 	require.True(t, call.Caller{AuthID: call.Root}.IsRoot())
 
+	odd := call.Caller{AuthID: "root@pam!x@pve"}
+	require.Equal(t, "root@pam!x@pve", odd.User(), "a user whose name looks like a token of root")
+	require.Empty(t, odd.Token())
+
 	ctx := call.With(t.Context(), token)
 	require.Equal(t, token, call.From(ctx))
 	require.Equal(t, call.Caller{}, call.From(t.Context()))

@@ -17,14 +17,23 @@ type Caller struct {
 
 // User returns the user part, user@realm, also for a token.
 func (c Caller) User() string {
-	user, _, _ := strings.Cut(c.AuthID, "!")
+	user, _ := c.split()
 	return user
 }
 
 // Token returns the token's id, empty when the caller is no token.
 func (c Caller) Token() string {
-	_, token, _ := strings.Cut(c.AuthID, "!")
+	_, token := c.split()
 	return token
+}
+
+// split cuts a token's id off. User names may hold a '!', too: it begins a token only behind the realm.
+func (c Caller) split() (user, token string) {
+	i := strings.LastIndexByte(c.AuthID, '!')
+	if i < 0 || strings.Contains(c.AuthID[i+1:], "@") {
+		return c.AuthID, ""
+	}
+	return c.AuthID[:i], c.AuthID[i+1:]
 }
 
 // IsRoot reports whether the caller is root@pam itself.
