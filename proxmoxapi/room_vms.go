@@ -1,0 +1,86 @@
+package proxmoxapi
+
+import (
+	"context"
+
+	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+)
+
+// VMs is the subtree /nodes/{node}/qemu without consoles. Methods that return a string start a task and return its UPID.
+type VMs interface {
+	GetNodesQemu(context.Context, *schema.GetNodesQemu) (any, error)
+	PostNodesQemu(context.Context, *schema.PostNodesQemu) (string, error)
+	DeleteNodesQemuVmid(context.Context, *schema.DeleteNodesQemuVmid) (string, error)
+
+	GetNodesQemuConfig(context.Context, *schema.GetNodesQemuConfig) (map[string]any, error)
+	PutNodesQemuConfig(context.Context, *schema.PutNodesQemuConfig) (any, error)
+	PostNodesQemuConfig(context.Context, *schema.PostNodesQemuConfig) (any, error)
+	GetNodesQemuPending(context.Context, *schema.GetNodesQemuPending) ([]vmconfig.Row, error)
+	PutNodesQemuUnlink(context.Context, *schema.PutNodesQemuUnlink) (any, error)
+	PutNodesQemuResize(context.Context, *schema.PutNodesQemuResize) (string, error)
+	PostNodesQemuClone(context.Context, *schema.PostNodesQemuClone) (string, error)
+	PostNodesQemuTemplate(context.Context, *schema.PostNodesQemuTemplate) (string, error)
+	GetNodesQemuFeature(context.Context, *schema.GetNodesQemuFeature) (any, error)
+
+	GetNodesQemuStatusCurrent(context.Context, *schema.GetNodesQemuStatusCurrent) (any, error)
+	PostNodesQemuStatusStart(context.Context, *schema.PostNodesQemuStatusStart) (string, error)
+	PostNodesQemuStatusStop(context.Context, *schema.PostNodesQemuStatusStop) (string, error)
+	PostNodesQemuStatusShutdown(context.Context, *schema.PostNodesQemuStatusShutdown) (string, error)
+	PostNodesQemuStatusReset(context.Context, *schema.PostNodesQemuStatusReset) (string, error)
+	PostNodesQemuStatusReboot(context.Context, *schema.PostNodesQemuStatusReboot) (string, error)
+	PostNodesQemuStatusSuspend(context.Context, *schema.PostNodesQemuStatusSuspend) (string, error)
+	PostNodesQemuStatusResume(context.Context, *schema.PostNodesQemuStatusResume) (string, error)
+
+	GetNodesQemuCloudinit(context.Context, *schema.GetNodesQemuCloudinit) ([]vmconfig.Row, error)
+	PutNodesQemuCloudinit(context.Context, *schema.PutNodesQemuCloudinit) (any, error)
+	GetNodesQemuCloudinitDump(context.Context, *schema.GetNodesQemuCloudinitDump) (string, error)
+
+	PostNodesQemuAgentPing(context.Context, *schema.PostNodesQemuAgentPing) (any, error)
+	GetNodesQemuAgentNetworkGetInterfaces(context.Context, *schema.GetNodesQemuAgentNetworkGetInterfaces) (any, error)
+}
+
+// RegisterVMs registers the methods of v.
+func RegisterVMs(r *Registry, v VMs) {
+	Handle(r, v.GetNodesQemu)
+	Handle(r, v.PostNodesQemu)
+	Handle(r, v.DeleteNodesQemuVmid)
+	Handle(r, v.GetNodesQemuConfig)
+	Handle(r, v.PutNodesQemuConfig)
+	Handle(r, v.PostNodesQemuConfig)
+	Handle(r, v.GetNodesQemuPending)
+	Handle(r, v.PutNodesQemuUnlink)
+	Handle(r, v.PutNodesQemuResize)
+	Handle(r, v.PostNodesQemuClone)
+	Handle(r, v.PostNodesQemuTemplate)
+	Handle(r, v.GetNodesQemuFeature)
+	Handle(r, v.GetNodesQemuStatusCurrent)
+	Handle(r, v.PostNodesQemuStatusStart)
+	Handle(r, v.PostNodesQemuStatusStop)
+	Handle(r, v.PostNodesQemuStatusShutdown)
+	Handle(r, v.PostNodesQemuStatusReset)
+	Handle(r, v.PostNodesQemuStatusReboot)
+	Handle(r, v.PostNodesQemuStatusSuspend)
+	Handle(r, v.PostNodesQemuStatusResume)
+	Handle(r, v.GetNodesQemuCloudinit)
+	Handle(r, v.PutNodesQemuCloudinit)
+	Handle(r, v.GetNodesQemuCloudinitDump)
+	Handle(r, v.PostNodesQemuAgentPing)
+	Handle(r, v.GetNodesQemuAgentNetworkGetInterfaces)
+}
+
+// Consoles are terminals and screens of guests and of the node. A stream answers the WebSocket call that follows the
+// proxy call with its ticket.
+type Consoles interface {
+	PostNodesQemuVncproxy(context.Context, *schema.PostNodesQemuVncproxy) (any, error)
+	PostNodesQemuTermproxy(context.Context, *schema.PostNodesQemuTermproxy) (any, error)
+	GetNodesQemuVncwebsocket(context.Context, *schema.GetNodesQemuVncwebsocket) (call.Stream, error)
+}
+
+// RegisterConsoles registers the methods of c.
+func RegisterConsoles(r *Registry, c Consoles) {
+	Handle(r, c.PostNodesQemuVncproxy)
+	Handle(r, c.PostNodesQemuTermproxy)
+	Handle(r, c.GetNodesQemuVncwebsocket)
+}
