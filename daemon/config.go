@@ -274,3 +274,9 @@ func (c *Config) level() slog.Level {
 	}
 	return l
 }
+
+// SetAccel replaces the accelerator of guests.
+func (c *Config) SetAccel(accel string) error {
+	c.QEMU.Accel = accel
+	return c.fill()
+}

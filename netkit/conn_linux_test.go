@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/netkit"
@@ -129,6 +130,27 @@ func TestListWhileLinksComeAndGo(t *testing.T) {
 	}
 	stop()
 	wg.Wait()
+}
+
+func TestOpenTapGivesQueuesOfTheTap(t *testing.T) {
+	conn, _ := newConn(t)
+	one, many := netkit.Tap{Owner: 70007, VNetHeader: true}, netkit.Tap{Owner: 70007, MultiQueue: true}
+	apply(t, conn, []netkit.Link{{Name: "tap7i0", Kind: netkit.KindTap, Tap: one}, {Name: "tap7i1", Kind: netkit.KindTap, Tap: many}})
+	files, err := conn.OpenTap(t.Context(), "tap7i0", one, 0)
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	_, err = conn.OpenTap(t.Context(), "tap7i0", one, 1)
+	require.ErrorIs(t, err, unix.EBUSY, "a single queue has one holder")
+	require.NoError(t, files[0].Close())
+
+	files, err = conn.OpenTap(t.Context(), "tap7i1", many, 3)
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	for _, f := range files {
+		require.NoError(t, f.Close())
+	}
+	_, err = conn.Link(t.Context(), "tap7i0")
+	require.NoError(t, err, "a persistent tap outlives its holder")
 }
 
 func TestMasquerade(t *testing.T) {

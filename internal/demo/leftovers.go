@@ -23,7 +23,7 @@ func (d *demo) checkNothingLeft(ctx context.Context) error {
 	if err := d.api.Get(ctx, "/nodes/"+node+"/qemu", nil, &vms); err != nil {
 		return err
 	}
-	if err := d.api.Get(ctx, "/nodes/"+node+"/storage/local/content", client.Params{"vmid": vmid}, &volumes); err != nil {
+	if err := d.api.Get(ctx, "/nodes/"+node+"/storage/local/content", client.Params{"vmid": vmid, "content": "images"}, &volumes); err != nil {
 		return err
 	}
 	if len(vms)+len(volumes) > 0 {

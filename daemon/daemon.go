@@ -1,0 +1,277 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/turtacn/go-proxmox/cluster"
+	"github.com/turtacn/go-proxmox/cluster/boltstore"
+	"github.com/turtacn/go-proxmox/internal/access"
+	"github.com/turtacn/go-proxmox/internal/console"
+	"github.com/turtacn/go-proxmox/internal/datacenter"
+	"github.com/turtacn/go-proxmox/internal/hostnet"
+	"github.com/turtacn/go-proxmox/internal/inventory"
+	"github.com/turtacn/go-proxmox/internal/node"
+	"github.com/turtacn/go-proxmox/internal/task"
+	"github.com/turtacn/go-proxmox/internal/vm"
+	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
+	"github.com/turtacn/go-proxmox/internal/volume"
+	"github.com/turtacn/go-proxmox/netkit"
+	"github.com/turtacn/go-proxmox/proxmoxapi"
+	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/dir"
+)
+
+// Daemon is a gpved that has opened everything and answers nothing yet. Run makes it answer; Close gives up without running.
+type Daemon struct {
+	cfg     *Config
+	log     *slog.Logger
+	logFile io.Closer
+
+	store   cluster.Store
+	netConn *netkit.Conn
+	netNS   *netkit.NS
+	tasks   *task.Engine
+	access  *access.Service
+	volumes *volume.Service
+	net     *hostnet.Service
+	inv     *inventory.Inventory
+	node    *node.Service
+	center  *datacenter.Service
+	vms     *vm.Service
+	console *console.Service
+	handler *proxmoxapi.Handler
+	cert    tls.Certificate
+	print   string // SHA-256 of the certificate
+}
+
+// New opens the state and builds the services. It starts nothing.
+func New(ctx context.Context, cfg *Config) (d *Daemon, err error) {
+	d = &Daemon{cfg: cfg}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.Close())
+		}
+	}()
+	if d.log, d.logFile, err = newLogger(cfg); err != nil {
+		return nil, err
+	}
+	if d.cert, err = tls.LoadX509KeyPair(cfg.Server.TLSCertFile, cfg.Server.TLSKeyFile); err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	if d.print, err = fingerprint(cfg.Server.TLSCertFile); err != nil {
+		return nil, err
+	}
+	if err = makeDataDir(cfg.DataDir); err != nil {
+		return nil, err
+	}
+	if d.store, err = boltstore.Open(stateFile(cfg.DataDir), nil); err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	if err = d.build(ctx); err != nil {
+		return nil, err
+	}
+	d.route()
+	return d, nil
+}
+
+// build makes the services in the order in which they stand on each other.
+func (d *Daemon) build(ctx context.Context) (err error) {
+	name := d.cfg.Agent.NodeName
+	if d.tasks, err = task.New(d.store, task.Options{Node: name, LogDir: filepath.Join(d.cfg.DataDir, "log"), Logger: d.log}); err != nil {
+		return err
+	}
+	if d.access, err = access.New(d.store, &access.Options{Logger: d.log}); err != nil {
+		return err
+	}
+	d.inv = inventory.New(d.store, d.log)
+	reg, err := storage.NewRegistry(dir.Backend(nil))
+	if err != nil {
+		return err
+	}
+	d.volumes, err = volume.New(d.store, d.tasks, d.access, reg, &volume.Options{
+		Node: name, LocalPath: localPath(d.cfg.DataDir), Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.buildNet(ctx); err != nil {
+		return err
+	}
+	host, err := node.NewHost("/")
+	if err != nil {
+		return err
+	}
+	d.node, err = node.New(host, node.Options{
+		Name: name, Version: Version(), Fingerprint: func() string { return d.print }, Can: d.access.Can, AllowPower: d.cfg.Agent.AllowHostPower,
+		Console: func(ctx context.Context) string { return d.center.Console(ctx) },
+	})
+	if err != nil {
+		return err
+	}
+	d.center = datacenter.New(datacenter.Options{
+		Node: name, Store: d.store, Access: d.access, Inventory: d.inv, Logger: d.log, Address: outboundAddress(),
+		NodeRow:  func(ctx context.Context) (datacenter.NodeRow, error) { return d.node.Row(ctx) },
+		Storages: d.storageRows,
+	})
+	facts, err := vm.NewHost(ctx, vm.HostOptions{Node: name, Binary: d.cfg.QEMU.BinaryPath, Accel: d.cfg.QEMU.Accel, DNS: func() cloudinit.DNS { return hostDNS(host) }})
+	if err != nil {
+		return err
+	}
+	d.vms = vm.New(vm.Options{
+		Node: name, Store: d.store, Tasks: d.tasks, Access: d.access, Volumes: d.volumes, Network: d.net, Inventory: d.inv, Host: facts,
+		RunDir: d.cfg.Agent.RunDir, UIDs: d.uids(), Settings: d.center, Logger: d.log,
+	})
+	d.console = console.New(d.access, d.tasks, d.vms, d.certificatePEM)
+	return nil
+}
+
+func (d *Daemon) buildNet(ctx context.Context) (err error) {
+	if d.netNS, err = netkit.HostNS(); err != nil {
+		return err
+	}
+	if d.netConn, err = netkit.Dial(ctx, d.netNS); err != nil {
+		return err
+	}
+	bridges, err := d.cfg.bridges()
+	if err != nil {
+		return err
+	}
+	d.net, err = hostnet.New(hostnet.Options{Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName})
+	return err
+}
+
+// uids are the users of guests. Without root, guests run as the daemon's own user.
+func (d *Daemon) uids() vm.UIDRange {
+	if os.Geteuid() != 0 {
+		return vm.UIDRange{}
+	}
+	return vm.UIDRange{First: d.cfg.QEMU.UIDs.First, Count: d.cfg.QEMU.UIDs.Count}
+}
+
+// route registers every room with the API.
+func (d *Daemon) route() {
+	r := proxmoxapi.NewRegistry()
+	proxmoxapi.RegisterAccess(r, d.access)
+	proxmoxapi.RegisterDatacenter(r, d.center)
+	proxmoxapi.RegisterNodes(r, d.node)
+	proxmoxapi.RegisterHostNetwork(r, d.net)
+	proxmoxapi.RegisterStorage(r, d.volumes)
+	proxmoxapi.RegisterTasks(r, task.NewAPI(d.tasks, d.access))
+	proxmoxapi.RegisterVMs(r, d.vms)
+	proxmoxapi.RegisterConsoles(r, d.console)
+	d.handler = proxmoxapi.New(r, authenticator{d.access}, &proxmoxapi.Options{Node: d.cfg.Agent.NodeName, Logger: d.log})
+}
+
+// Handler returns the API for use without Run's listener. The daemon must be running.
+func (d *Daemon) Handler() http.Handler { return d.handler }
+
+// Access returns the users and permissions, for programs that embed the daemon.
+func (d *Daemon) Access() *access.Service { return d.access }
+
+// Run answers on the configured address until ctx ends or something fails, then stops in order. Guests go on. ready is
+// called once with the listener's address when the API answers; it may be nil.
+func (d *Daemon) Run(ctx context.Context, ready func(addr net.Addr)) (err error) {
+	defer func() { err = errors.Join(err, d.Close()) }()
+	if err := d.net.EnsureBridges(ctx); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", d.cfg.Listen())
+	if err != nil {
+		return err
+	}
+	// Everything that only reads ends with ctx. What operations write through ends after them.
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	g, running := errgroup.WithContext(ctx)
+	back, _ := errgroup.WithContext(background)
+	back.Go(func() error { return ended(background, d.inv.Run(background)) })
+	back.Go(func() error { return ended(background, d.access.Run(background)) })
+	back.Go(func() error { return ended(background, d.volumes.Run(background)) })
+	back.Go(func() error { return ended(background, d.center.Run(background)) })
+	select {
+	case <-d.inv.Ready():
+	case <-ctx.Done():
+	}
+	if err := d.vms.Recover(ctx); err != nil {
+		l.Close()
+		return err
+	}
+	g.Go(func() error { return d.tasks.Run(running) })
+	g.Go(func() error { d.vms.Sample(running); return nil })
+	g.Go(func() error { return d.serve(running, l, ready) })
+	err = g.Wait()
+	d.vms.Close()
+	stopBackground()
+	return errors.Join(err, back.Wait())
+}
+
+func (d *Daemon) serve(ctx context.Context, l net.Listener, ready func(net.Addr)) error {
+	select {
+	case <-d.tasks.Ready():
+	case <-ctx.Done():
+		return l.Close()
+	}
+	boot := make(chan struct{})
+	go func() { // ends with ctx at the latest
+		defer close(boot)
+		if firstStart(d.cfg.Agent.RunDir) {
+			d.vms.StartOnBoot(ctx)
+		}
+	}()
+	if ready != nil {
+		ready(l.Addr())
+	}
+	err := d.handler.Serve(ctx, l, &tls.Config{Certificates: []tls.Certificate{d.cert}, MinVersion: tls.VersionTLS12})
+	<-boot
+	return ended(ctx, err)
+}
+
+// ended passes over the error of something that was told to end.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}
+
+// Close releases what New opened. Run does it by itself.
+func (d *Daemon) Close() error {
+	var errs []error
+	if d.netConn != nil {
+		d.netConn.Close()
+		d.netConn = nil
+	}
+	if d.netNS != nil {
+		errs = append(errs, d.netNS.Close())
+		d.netNS = nil
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+		d.store = nil
+	}
+	if d.logFile != nil {
+		errs = append(errs, d.logFile.Close())
+		d.logFile = nil
+	}
+	return errors.Join(errs...)
+}
+
+// Version is this program's version, as the Go tool recorded it.
+func Version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}

@@ -1,0 +1,153 @@
+package vm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/turtacn/go-proxmox/internal/task"
+	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
+	"github.com/turtacn/go-proxmox/internal/volume"
+	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+)
+
+// makeMedium writes the cloud-init volume anew from the configuration, and stores that it is up to date.
+func (s *Service) makeMedium(ctx context.Context, op *task.Op, v *VM) error {
+	drive, _, err := v.Config.Main.Drive(v.Config.Main.CloudInitDrive())
+	if err != nil {
+		return err
+	}
+	if err := s.writeMedium(ctx, v, drive.File); err != nil {
+		return fmt.Errorf("cloud-init: %w", err)
+	}
+	if !v.Config.CloudInitChanged() {
+		return nil
+	}
+	v.Config.CloudInitRegenerated()
+	return s.commit(ctx, op, v)
+}
+
+// writeMedium replaces the volume: freed and made again, so that a crash in between leaves none, which the next start makes.
+func (s *Service) writeMedium(ctx context.Context, v *VM, volid string) error {
+	o, err := s.mediumOptions(ctx, v)
+	if err != nil {
+		return err
+	}
+	medium, err := cloudinit.Generate(v.Config.Main, o)
+	if err != nil {
+		return publicError(err)
+	}
+	iso, err := medium.ISO(s.o.Clock())
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(s.o.RunDir, 0o711); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(s.o.RunDir, "cloudinit-*.iso")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(iso)
+	if err = errors.Join(err, f.Truncate(max(vmconfig.CloudInitBytes, int64(len(iso)))), f.Close()); err != nil {
+		return err
+	}
+	if err := s.freeIfThere(ctx, volid); err != nil {
+		return err
+	}
+	return s.o.Volumes.Import(ctx, filepath.Clean(f.Name()), volid, volume.CopyOptions{SourceFormat: "raw"})
+}
+
+// mediumOptions gathers what the medium depends on besides the configuration.
+func (s *Service) mediumOptions(ctx context.Context, v *VM) (cloudinit.Options, error) {
+	o := cloudinit.Options{VMID: v.ID, HostDNS: s.o.Host.DNS()}
+	custom, err := vmconfig.ParseCICustom(v.Config.Main["cicustom"])
+	if err != nil || !v.Config.Main.Has("cicustom") {
+		return o, nil
+	}
+	for _, part := range []struct {
+		volid string
+		into  *[]byte
+	}{
+		{custom.User, &o.Snippets.User}, {custom.Network, &o.Snippets.Network},
+		{custom.Meta, &o.Snippets.Meta}, {custom.Vendor, &o.Snippets.Vendor},
+	} {
+		if part.volid == "" {
+			continue
+		}
+		if *part.into, err = s.o.Volumes.ReadSnippet(ctx, part.volid, cloudinit.MaxSnippetBytes); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// mediumParams are the parameters of the hidden operation qmcloudinit.
+type mediumParams struct{ ID int }
+
+// runMedium makes the medium anew; a running guest gets it inserted again.
+func (s *Service) runMedium(ctx context.Context, op *task.Op) error {
+	var p mediumParams
+	if err := op.Decode(&p); err != nil {
+		return err
+	}
+	v, err := s.Load(ctx, p.ID)
+	if err != nil {
+		return err
+	}
+	if err := v.checkLock(); err != nil {
+		return err
+	}
+	key := v.Config.Main.CloudInitDrive()
+	if key == "" {
+		return nil
+	}
+	g := s.guest(p.ID)
+	if g == nil {
+		return s.makeMedium(ctx, op, v)
+	}
+	return s.changeMedium(ctx, op, v, g, key, func() error { return s.makeMedium(ctx, op, v) })
+}
+
+// PutNodesQemuCloudinit answers PUT /nodes/{node}/qemu/{vmid}/cloudinit.
+func (s *Service) PutNodesQemuCloudinit(ctx context.Context, req *schema.PutNodesQemuCloudinit) (any, error) {
+	v, err := s.Load(ctx, int(req.Vmid))
+	if err != nil {
+		return nil, err
+	}
+	if err := v.checkLock(); err != nil {
+		return nil, err
+	}
+	sp := spec(ctx, opMedium, v.ID, mediumParams{v.ID})
+	sp.Hidden, sp.StartWithin = true, lockTimeout
+	_, err = s.o.Tasks.SubmitWait(ctx, sp)
+	return nil, s.busy(v.ID, err)
+}
+
+// GetNodesQemuCloudinit answers GET /nodes/{node}/qemu/{vmid}/cloudinit.
+func (s *Service) GetNodesQemuCloudinit(ctx context.Context, req *schema.GetNodesQemuCloudinit) ([]vmconfig.Row, error) {
+	v, err := s.Load(ctx, int(req.Vmid))
+	if err != nil {
+		return nil, err
+	}
+	return v.Config.CloudInitRows(), nil
+}
+
+// GetNodesQemuCloudinitDump answers GET /nodes/{node}/qemu/{vmid}/cloudinit/dump.
+func (s *Service) GetNodesQemuCloudinitDump(ctx context.Context, req *schema.GetNodesQemuCloudinitDump) (string, error) {
+	v, err := s.Load(ctx, int(req.Vmid))
+	if err != nil {
+		return "", err
+	}
+	mask := s.o.Access.CheckVM(ctx, v.ID, "", "VM.Config.Cloudinit") != nil
+	text, err := cloudinit.Dump(v.Config.Main, cloudinit.Options{VMID: v.ID, HostDNS: s.o.Host.DNS()}, req.Type, mask)
+	if err != nil {
+		return "", call.Errorf("%w", err)
+	}
+	return text, nil
+}

@@ -1,0 +1,166 @@
+package vm
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/turtacn/go-proxmox/internal/inventory"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+)
+
+// Row is a VM as GET /nodes/{node}/qemu and status/current show it.
+type Row struct {
+	ID        int          `json:"vmid"`
+	Name      string       `json:"name"`
+	Status    string       `json:"status"` // running or stopped
+	QMPStatus string       `json:"qmpstatus,omitempty"`
+	PID       int          `json:"pid,omitempty"`
+	CPUs      int          `json:"cpus"`
+	CPU       float64      `json:"cpu"`
+	MaxMem    int64        `json:"maxmem"`
+	Mem       int64        `json:"mem"`
+	MemHost   int64        `json:"memhost"`
+	Disk      int64        `json:"disk"` // always 0
+	MaxDisk   int64        `json:"maxdisk"`
+	DiskRead  int64        `json:"diskread"`
+	DiskWrite int64        `json:"diskwrite"`
+	NetIn     int64        `json:"netin"`
+	NetOut    int64        `json:"netout"`
+	Uptime    int64        `json:"uptime"`
+	Template  *schema.Bool `json:"template,omitempty"`
+	Serial    *schema.Bool `json:"serial,omitempty"`
+	Lock      string       `json:"lock,omitempty"`
+	Tags      string       `json:"tags,omitempty"`
+}
+
+func flag(on bool) *schema.Bool {
+	if !on {
+		return nil
+	}
+	b := schema.Bool(true)
+	return &b
+}
+
+// row shows a guest of the inventory at a moment.
+func row(g *inventory.Guest, hostCPUs int, now time.Time) Row {
+	r := Row{
+		ID: g.ID, Name: g.Name, Status: "stopped", CPUs: min(g.CPUs, hostCPUs), MaxMem: g.Memory, MaxDisk: g.Disk,
+		Template: flag(g.Template), Serial: flag(g.Serial), Lock: g.Lock, Tags: g.Tags,
+	}
+	if !g.Live.Running() {
+		return r
+	}
+	l := g.Live
+	r.Status, r.PID, r.CPU, r.Mem, r.MemHost = "running", l.PID, l.CPU, l.Mem, l.MemHost
+	r.DiskRead, r.DiskWrite, r.NetIn, r.NetOut = l.DiskRead, l.DiskWrite, l.NetIn, l.NetOut
+	r.Uptime = max(0, now.Unix()-l.Started)
+	return r
+}
+
+// GetNodesQemu answers GET /nodes/{node}/qemu: the VMs that the caller may see.
+func (s *Service) GetNodesQemu(ctx context.Context, req *schema.GetNodesQemu) (any, error) {
+	viewer, err := s.o.Access.Viewer(ctx)
+	if err != nil {
+		return nil, err
+	}
+	full := isTrue(req.Full)
+	snap := s.o.Inventory.Snapshot()
+	type key struct {
+		who  string
+		full bool
+	}
+	type version struct {
+		inventory uint64
+		access    int64
+	}
+	return s.lists.Get(key{viewer.AuthID(), full}, version{snap.Version, viewer.Rev()}, func() (any, error) {
+		now := s.o.Clock()
+		rows := make([]Row, 0, len(snap.Guests))
+		for _, g := range snap.Guests {
+			if g.Node != s.node || !viewer.Can("/vms/"+strconv.Itoa(g.ID), "VM.Audit") {
+				continue
+			}
+			r := row(g, s.o.Host.CPUs(), now)
+			if full {
+				r.QMPStatus = qmpStatus(g)
+			}
+			rows = append(rows, r)
+		}
+		return rows, nil
+	})
+}
+
+func qmpStatus(g *inventory.Guest) string {
+	if g.Live.Running() {
+		return g.Live.Status
+	}
+	return "stopped"
+}
+
+// current is the answer of status/current: the row and what only one guest is asked for.
+type current struct {
+	Row
+	HA             map[string]int  `json:"ha"`
+	Agent          *schema.Bool    `json:"agent,omitempty"`
+	Spice          *schema.Bool    `json:"spice,omitempty"`
+	Clipboard      *string         `json:"clipboard,omitempty"`
+	RunningMachine string          `json:"running-machine,omitempty"`
+	RunningQEMU    string          `json:"running-qemu,omitempty"`
+	BalloonInfo    json.RawMessage `json:"ballooninfo,omitempty"`
+	Balloon        int64           `json:"balloon,omitempty"`
+}
+
+// GetNodesQemuStatusCurrent answers GET /nodes/{node}/qemu/{vmid}/status/current. It reads the store, not the inventory,
+// so that a client sees what it has just written.
+func (s *Service) GetNodesQemuStatusCurrent(ctx context.Context, req *schema.GetNodesQemuStatusCurrent) (any, error) {
+	v, err := s.Load(ctx, int(req.Vmid))
+	if err != nil {
+		return nil, err
+	}
+	guestRow := inventory.RowOf(v.ID, v.Node, v.Config)
+	g := s.guest(v.ID)
+	if g != nil {
+		g.mu.Lock()
+		guestRow.Live = g.figures
+		g.mu.Unlock()
+	}
+	out := current{Row: row(guestRow, s.o.Host.CPUs(), s.o.Clock()), HA: map[string]int{"managed": 0}, Agent: flag(guestRow.HasAgent)}
+	out.QMPStatus = qmpStatus(guestRow)
+	if vga, err := vmconfig.ParseVGA(v.Config.Main["vga"]); err == nil && v.Config.Main.Has("vga") {
+		out.Spice = flag(strings.HasPrefix(vga.Type, "qxl") || strings.HasPrefix(vga.Type, "virtio"))
+		if vga.Clipboard != "" {
+			out.Clipboard = &vga.Clipboard
+		}
+	}
+	if g != nil {
+		s.ask(ctx, g, &out)
+	}
+	return out, nil
+}
+
+// ask fills in what only the running QEMU knows.
+func (s *Service) ask(ctx context.Context, g *guest, out *current) {
+	ctx, cancel := context.WithTimeout(ctx, qmpPatience)
+	defer cancel()
+	out.RunningMachine = g.holds().Machine
+	c, err := g.proc.Client(ctx)
+	if err != nil {
+		return
+	}
+	out.RunningQEMU = c.Greeting().Version.String()
+	var st struct{ Status string }
+	if c.Do(ctx, "query-status", nil, &st) == nil {
+		out.QMPStatus = st.Status
+	}
+	var raw json.RawMessage
+	if c.Do(ctx, "query-balloon", nil, &raw) == nil {
+		var b struct{ Actual int64 }
+		if json.Unmarshal(raw, &b) == nil {
+			out.BalloonInfo, out.Balloon = raw, b.Actual
+		}
+	}
+}

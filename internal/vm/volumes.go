@@ -1,0 +1,97 @@
+package vm
+
+import (
+	"context"
+	"errors"
+
+	"github.com/turtacn/go-proxmox/internal/volume"
+	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/volid"
+)
+
+// volumes is the storage service with the questions that only VMs ask.
+type volumes struct {
+	*volume.Service
+}
+
+// parse takes a volume id apart by the grammar of its storage's type. ok is false for what is no volume of a known storage.
+func (v volumes) parse(ctx context.Context, volumeID string) (vol volid.Volume, cfg volume.Config, ok bool) {
+	id, err := volid.Split(volumeID)
+	if err != nil {
+		return vol, cfg, false
+	}
+	if cfg, err = v.Storage(ctx, id.Storage); err != nil {
+		return vol, cfg, false
+	}
+	vol, err = cfg.Volid().Parse(id.Name)
+	return vol, cfg, err == nil
+}
+
+// owner returns the guest that a volume belongs to by its name, 0 for none.
+func (v volumes) owner(ctx context.Context, volumeID string) int {
+	vol, _, ok := v.parse(ctx, volumeID)
+	if !ok {
+		return 0
+	}
+	return vol.VMID
+}
+
+// locations are all storages, for translating a configuration.
+func (v volumes) locations(ctx context.Context) (map[string]volid.Storage, error) {
+	configs, _, err := v.Storages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]volid.Storage, len(configs))
+	for _, c := range configs {
+		out[c.ID] = c.Volid()
+	}
+	return out, nil
+}
+
+// clonable tells whether a disk can be copied, or linked to. snapshot is the state to clone, empty for the current one; a
+// running guest's QEMU copies the current one itself.
+func (v volumes) clonable(ctx context.Context, volumeID, snapshot string, linked, running bool) (bool, error) {
+	vol, err := v.Stat(ctx, volumeID)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, call.Errorf("volume '%s' does not exist", volumeID)
+	}
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case linked:
+		return vol.Base && snapshot == "" && vol.Features.Has(storage.FeatureClone), nil
+	case snapshot != "":
+		return vol.Format == storage.QCOW2, nil
+	case running:
+		return true, nil
+	}
+	return vol.Features.Has(storage.FeatureCopy), nil
+}
+
+// hasClones reports whether linked clones of a base volume exist on its storage.
+func (v volumes) hasClones(ctx context.Context, volumeID string) (bool, error) {
+	vol, _, ok := v.parse(ctx, volumeID)
+	if !ok || !vol.Base {
+		return false, nil
+	}
+	return v.HasClones(ctx, volumeID)
+}
+
+// freezable reports whether a disk can become a base volume.
+func (v volumes) freezable(ctx context.Context, volumeID string) (bool, error) {
+	vol, err := v.Stat(ctx, volumeID)
+	if errors.Is(err, storage.ErrNotFound) { // a repetition after it was renamed
+		return true, nil
+	}
+	return vol.Base || vol.Features.Has(storage.FeatureTemplate), err
+}
+
+// isVolume reports whether a drive's value names a volume of a storage.
+func isVolume(value string) bool {
+	_, _, ok := vmconfig.SplitVolumeID(value)
+	return ok
+}
