@@ -1,0 +1,69 @@
+package dir
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/volid"
+)
+
+// place is where a volume lies: a folder below the root, and a file name in it.
+type place struct {
+	volid.Volume
+	id     storage.VolumeID
+	folder string // relative, never empty
+	file   string
+}
+
+func (p place) rel() string { return path.Join(p.folder, p.file) }
+
+// image tells whether the volume is a guest's disk.
+func (p place) image() bool { return p.Content == volid.Images }
+
+// locate finds the place of a volume by its id alone.
+func (d *Driver) locate(id storage.VolumeID) (place, error) {
+	v, err := d.storage.Parse(string(id))
+	if err != nil {
+		return place{}, fmt.Errorf("%w: %w", storage.ErrBadID, err)
+	}
+	return d.place(v)
+}
+
+func (d *Driver) place(v volid.Volume) (place, error) {
+	p := place{Volume: v, id: storage.VolumeID(v.VolumeName("dir")), file: v.Name}
+	p.folder = d.folder(storage.Content(v.Content))
+	if p.image() {
+		p.folder = path.Join(p.folder, strconv.Itoa(v.VMID))
+	}
+	if strings.Contains(v.Name, "/") { // a member of an appliance archive is no file
+		return place{}, fmt.Errorf("member of an archive: %w", storage.ErrBadID)
+	}
+	return p, nil
+}
+
+// folder returns the folder of a kind of content, relative to the root.
+func (d *Driver) folder(c storage.Content) string {
+	abs, err := d.storage.Dir(volid.Content(c))
+	if err != nil {
+		panic("dir: content without a folder: " + string(c)) // callers pass parsed volumes or the package's own list
+	}
+	if rel := strings.TrimPrefix(strings.TrimPrefix(abs, d.path), "/"); rel != "" {
+		return rel
+	}
+	return "."
+}
+
+// contents are the kinds of volumes that a folder can hold.
+var contents = [...]storage.Content{storage.Images, storage.ISO, storage.Template, storage.Backup, storage.Snippets, storage.Import}
+
+// Path returns the absolute path of a volume. See storage.Pather.
+func (d *Driver) Path(id storage.VolumeID) (string, error) {
+	p, err := d.locate(id)
+	if err != nil {
+		return "", d.fail("path", id, err)
+	}
+	return path.Join(d.path, p.rel()), nil
+}
