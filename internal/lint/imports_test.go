@@ -59,7 +59,7 @@ var rooms = []room{
 	{"internal/console", slices.Concat(base, []string{"proxmoxapi/ticket"}), "streams to guests; finds them through an interface"},
 	{"internal/vm/cloudinit", []string{"proxmoxapi/vmconfig", "internal/vm/cloudinit/iso"}, "pure: configuration to image"},
 	{"internal/vm/machineconf", []string{"proxmoxapi/vmconfig", "qmp/machine", "storage/volid"}, "pure: configuration to machine"},
-	{"internal/vm/showcmd", []string{"proxmoxapi/vmconfig", "qmp/machine", "storage/volid", "internal/vm/machineconf"}, "a translation, printed"},
+	{"internal/vm/showcmd", []string{"proxmoxapi/vmconfig", "qmp/machine", "storage/volid", "internal/vm/machineconf", "proxmoxapi/schema"}, "a translation, printed"},
 	{"internal/vm", slices.Concat(base, []string{
 		"internal/vm/*", "internal/volume", "internal/hostnet", "internal/guestfw", "proxmoxapi/vmconfig",
 		"qmp", "qmp/*", "storage", "storage/volid",

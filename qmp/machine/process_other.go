@@ -1,0 +1,14 @@
+//go:build !linux
+
+package machine
+
+import (
+	"errors"
+	"os"
+
+	"github.com/turtacn/go-proxmox/internal/proc"
+)
+
+func listen(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+
+func processLimits() []proc.Limit { return nil }
