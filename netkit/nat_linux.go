@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"os"
 
 	"github.com/google/nftables"
@@ -12,12 +11,6 @@ import (
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
-
-// Masquerade rewrites the source of IPv4 packets from Source that leave by any device but Bridge to the host's address.
-type Masquerade struct {
-	Bridge string       // where the packets come from
-	Source netip.Prefix // the network behind it, IPv4
-}
 
 // SetMasquerade makes the rules of the nftables table `ip NAME` exactly these and switches IPv4 forwarding on when there
 // are any; an empty list removes the table and leaves forwarding as it is. One transaction: the old rules hold until the
