@@ -22,7 +22,7 @@ release=$(basename pkg/boot/vmlinuz-* | sed 's/^vmlinuz-//')
 depmod -b pkg "$release"
 
 root=$work/root
-mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,root,mnt,etc/acpi/PWRF,mod,lib64,usr/sbin,usr/lib,var/run,var/lock,usr/local/var/run}
+mkdir -p "$root"/{bin,sbin,dev,proc,sys,tmp,run,root,mnt,etc/acpi/PWRF,mod,lib64,usr/sbin,usr/lib,var/run,var/lock,usr/local/var/run}
 ln -s usr/lib "$root/lib"
 cp pkg/bin/busybox "$root/bin/"
 for applet in $(pkg/bin/busybox --list); do [ -e "$root/bin/$applet" ] || ln -s busybox "$root/bin/$applet"; done
@@ -46,7 +46,9 @@ done
 printf 'root::0:0:root:/root:/bin/sh\n' > "$root/etc/passwd"
 printf 'root:x:0:\n' > "$root/etc/group"
 printf '#!/bin/sh\necho "gpve-guest: power button" > /dev/console\nsync\npoweroff -f\n' > "$root/etc/acpi/PWRF/00000080"
-chmod +x "$root/etc/acpi/PWRF/00000080"
+# What the guest agent calls for guest-shutdown.
+printf '#!/bin/sh\necho "gpve-guest: shutdown $*" > /dev/console\nsync\ncase "$1" in -r) reboot -f ;; *) poweroff -f ;; esac\n' > "$root/sbin/shutdown"
+chmod +x "$root/etc/acpi/PWRF/00000080" "$root/sbin/shutdown"
 cp "$here/init" "$root/init"
 chmod +x "$root/init"
 (cd "$root" && find . | cpio -o -H newc --quiet -R 0:0 | zstd -q -12) > initrd.img

@@ -65,6 +65,9 @@ func (c *Client) TaskLog(ctx context.Context, upid string, start, limit int) ([]
 	return lines, c.Get(ctx, path+"/log", Params{"start": start, "limit": limit}, &lines)
 }
 
+// noContent is the only row of an empty log, in place of a first line that may still come.
+const noContent = "no content"
+
 // WaitTask polls until the task has ended, calling line for each line of its log in order (nil: none). A task that failed
 // is a [*TaskError]; ctx ending does not stop the task.
 func (c *Client) WaitTask(ctx context.Context, upid string, line func(TaskLine)) (TaskStatus, error) {
@@ -80,7 +83,7 @@ func (c *Client) WaitTask(ctx context.Context, upid string, line func(TaskLine))
 				return st, err
 			}
 			for _, l := range lines {
-				if l.N > seen {
+				if l.N > seen && !(l.N == 1 && len(lines) == 1 && l.T == noContent) {
 					line(l)
 					seen = l.N
 				}
