@@ -3,100 +3,16 @@ package datacenter
 import (
 	"context"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/turtacn/go-proxmox/cluster"
 	"github.com/turtacn/go-proxmox/internal/pveconf"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
-	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
 
 const optionsKey = "/pve/datacenter.cfg"
-
-// defaultMACPrefix is shown, and used, where the option is unset; it is never written.
-const defaultMACPrefix = "BC:24:11"
-
-// optionSchema is the schema of the options: the parameters of PUT /cluster/options.
-func optionSchema(name string) *pveconf.Property {
-	if name == "delete" {
-		return nil
-	}
-	return schema.PutClusterOptions{}.Endpoint().Params.Property(name)
-}
-
-// options is the content of datacenter.cfg.
-type options map[string]string
-
-// parseOptions reads the file. Reading never fails: what makes no sense is dropped.
-func parseOptions(text string) options {
-	o := options{}
-	var description strings.Builder
-	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, "\r\n")
-		if comment, ok := strings.CutPrefix(line, "#"); ok {
-			description.WriteString(pveconf.DecodeText(comment) + "\n")
-			continue
-		}
-		key, value, ok := strings.Cut(line, ":")
-		p := optionSchema(key)
-		if !ok || p == nil || key == "description" {
-			continue
-		}
-		value = strings.TrimSpace(value)
-		if _, errs := pveconf.Validate(value, p, schema.Formats()); len(errs) == 0 && value != "" {
-			o[key] = value
-		}
-	}
-	if description.Len() > 0 {
-		o["description"] = description.String()
-	}
-	return o
-}
-
-// String writes the file: the description as comments, then the options by name.
-func (o options) String() string {
-	var b strings.Builder
-	if text := o["description"]; text != "" {
-		for line := range strings.Lines(text) {
-			b.WriteString("#" + pveconf.EncodeText(strings.TrimRight(line, "\n")) + "\n")
-		}
-		b.WriteByte('\n')
-	}
-	for _, key := range slices.Sorted(maps.Keys(o)) {
-		if key == "description" || key == "mac_prefix" && strings.EqualFold(o[key], defaultMACPrefix) {
-			continue
-		}
-		b.WriteString(key + ": " + o.printed(key) + "\n")
-	}
-	return b.String()
-}
-
-// printed is the value as it is stored: sub-keys and tags sorted.
-func (o options) printed(key string) string {
-	p := optionSchema(key)
-	if key == "registered-tags" {
-		return strings.Join(tagList(o[key]), ";")
-	}
-	if format := schema.Format(p.Format); format != nil && format.Type == "object" {
-		if sub, err := pveconf.ParsePropertyString(o[key], format, schema.Formats()); err == nil {
-			if text, err := pveconf.PrintPropertyString(sub, format); err == nil {
-				return text
-			}
-		}
-	}
-	return o[key]
-}
-
-func tagList(text string) []string {
-	tags := pveconf.SplitList(text)
-	slices.Sort(tags)
-	return slices.Compact(tags)
-}
 
 // load reads the options and the revision that they were read at, 0 if there are none yet.
 func (s *Service) load(ctx context.Context) (options, int64, error) {
@@ -108,19 +24,6 @@ func (s *Service) load(ctx context.Context) (options, int64, error) {
 		return nil, 0, err
 	}
 	return parseOptions(string(kv.Value)), kv.ModRev, nil
-}
-
-// sub returns the sub-keys of an option that is a property string, empty if it is unset.
-func (o options) sub(key string) map[string]string {
-	p := optionSchema(key)
-	if o[key] == "" || p == nil {
-		return map[string]string{}
-	}
-	values, err := pveconf.ParsePropertyString(o[key], schema.Format(p.Format), schema.Formats())
-	if err != nil {
-		return map[string]string{}
-	}
-	return values
 }
 
 // asObjects are the options that replies show as objects.
@@ -136,9 +39,9 @@ func (s *Service) GetClusterOptions(ctx context.Context, _ *schema.GetClusterOpt
 	}
 	all := s.o.Access.Can(ctx, "/", "Sys.Audit")
 	out := map[string]any{}
-	for key, value := range o {
+	for key := range o {
 		if all || key == "console" || key == "tag-style" {
-			out[key] = s.shown(o, key, value)
+			out[key] = o.shown(key)
 		}
 	}
 	tags, err := s.allowedTags(ctx, o)
@@ -153,17 +56,20 @@ func (s *Service) GetClusterOptions(ctx context.Context, _ *schema.GetClusterOpt
 		if _, ok := out["description"]; !ok {
 			out["description"] = ""
 		}
+		if migration, ok := out["migration"]; ok && out["replication"] == nil {
+			out["replication"] = migration // which is what replication then uses
+		}
 	}
 	return out, nil
 }
 
-func (s *Service) shown(o options, key, value string) any {
+// shown is the value of an option in replies.
+func (o options) shown(key string) any {
+	value := o[key]
 	switch {
-	case key == "console" && value == "applet":
-		return "html5"
 	case key == "registered-tags":
 		return tagList(value)
-	case key == "max_workers", key == "migration_unsecure":
+	case key == "max_workers":
 		if n, err := strconv.Atoi(value); err == nil {
 			return n
 		}
@@ -228,95 +134,23 @@ func (s *Service) PutClusterOptions(ctx context.Context, req *schema.PutClusterO
 		if err != nil {
 			return nil, err
 		}
+		sent := map[string]bool{}
 		for key := range req.Params {
 			if key != "delete" {
-				o[key] = req.Params.String(key)
+				o[key], sent[key] = req.Params.String(key), true
 			}
 		}
+		o.modernise()
 		for _, key := range pveconf.SplitList(req.Params.String("delete")) {
 			delete(o, key)
 		}
 		if err := o.check(); err != nil {
 			return nil, err
 		}
-		_, err = s.o.Store.Txn(ctx, cluster.If(cluster.ModRev(optionsKey, rev)), cluster.Put(optionsKey, []byte(o.String())))
+		_, err = s.o.Store.Txn(ctx, cluster.If(cluster.ModRev(optionsKey, rev)), cluster.Put(optionsKey, []byte(o.text(sent))))
 		if !errors.Is(err, cluster.ErrConflict) {
 			return nil, err
 		}
 	}
 	return nil, call.Errorf("datacenter.cfg is being changed by others, try again")
-}
-
-func (o options) check() error {
-	low, high := o.idRange()
-	if low > high {
-		return call.Errorf("lower (%d) <= upper (%d) boundary rule broken", low, high)
-	}
-	return nil
-}
-
-// idRange is from which id on, and below which, free ids are looked for.
-func (o options) idRange() (low, high int) {
-	low, high = 100, 1000000
-	ids := o.sub("next-id")
-	if n, err := strconv.Atoi(ids["lower"]); err == nil {
-		low = n
-	}
-	if n, err := strconv.Atoi(ids["upper"]); err == nil {
-		high = n
-	}
-	return low, high
-}
-
-// MACPrefix is the option mac_prefix, empty for the default.
-func (s *Service) MACPrefix(ctx context.Context) string {
-	o, _, err := s.load(ctx)
-	if err != nil {
-		return ""
-	}
-	return o["mac_prefix"]
-}
-
-// TagStyle is the option tag-style, as far as it concerns stored tags.
-func (s *Service) TagStyle(ctx context.Context) vmconfig.TagStyle {
-	o, _, err := s.load(ctx)
-	if err != nil {
-		return vmconfig.TagStyle{}
-	}
-	style := o.sub("tag-style")
-	return vmconfig.TagStyle{CaseSensitive: style["case-sensitive"] == "1", ConfigOrder: style["ordering"] == "config"}
-}
-
-// Console is the option console, empty if unset.
-func (s *Service) Console(ctx context.Context) string {
-	o, _, err := s.load(ctx)
-	if err != nil {
-		return ""
-	}
-	return o["console"]
-}
-
-// GetClusterNextid answers GET /cluster/nextid with the first free id, or whether a given one is free. Nothing is reserved.
-func (s *Service) GetClusterNextid(ctx context.Context, req *schema.GetClusterNextid) (string, error) {
-	taken := map[int]string{}
-	for _, g := range s.o.Inventory.Snapshot().Guests {
-		taken[g.ID] = g.Node
-	}
-	if req.Vmid != nil {
-		if _, ok := taken[int(*req.Vmid)]; ok {
-			return "", call.Param("vmid", "VM %d already exists", *req.Vmid)
-		}
-		return fmt.Sprint(*req.Vmid), nil
-	}
-	o, _, err := s.load(ctx)
-	if err != nil {
-		return "", err
-	}
-	low, high := o.idRange()
-	for id := low; id < high; id++ {
-		if _, ok := taken[id]; !ok {
-			return strconv.Itoa(id), nil
-		}
-	}
-	return "", call.Errorf("unable to get any free VMID in range [%d, %d]", low, high)
 }

@@ -20,7 +20,6 @@ import (
 type poolInfo struct {
 	PoolID  string  `json:"poolid,omitempty"`
 	Comment *string `json:"comment,omitempty"`
-	Members []any   `json:"members,omitempty"`
 }
 
 func info(name string, p *usercfg.Pool) poolInfo {
@@ -60,9 +59,8 @@ func (s *Service) GetPools(ctx context.Context, req *schema.GetPools) (any, erro
 
 // poolWithMembers always shows the list, be it empty.
 type poolWithMembers struct {
-	PoolID  string  `json:"poolid,omitempty"`
-	Comment *string `json:"comment,omitempty"`
-	Members []any   `json:"members"`
+	poolInfo
+	Members []any `json:"members"`
 }
 
 // pool returns a pool with its members: guests in the order of their ids as text, then storages.
@@ -75,15 +73,12 @@ func (s *Service) pool(ctx context.Context, name, kind string) (*poolWithMembers
 	if p == nil {
 		return nil, errNoPool(name)
 	}
-	out := &poolWithMembers{PoolID: name, Comment: info(name, p).Comment, Members: []any{}}
+	out := &poolWithMembers{info(name, p), []any{}}
 	if kind == "" || kind == "qemu" {
-		for _, id := range p.VMs.Sorted() {
-			n, err := strconv.Atoi(id)
-			if g := s.o.Inventory.Guest(n); err == nil && g != nil {
-				r := s.guestRow(g)
-				r.Lock, r.Tags, r.Pool = "", "", ""
-				out.Members = append(out.Members, r)
-			}
+		for _, g := range membersOf(p, s.o.Inventory.Snapshot()) {
+			r := s.guestRow(g)
+			r.Lock, r.Tags = "", ""
+			out.Members = append(out.Members, r)
 		}
 	}
 	if kind == "" || kind == "storage" {
@@ -269,7 +264,7 @@ func (s *Service) deletePool(ctx context.Context, name string) error {
 			}
 		}
 		delete(cfg.Pools, name)
-		cfg.DropPath("/pool/" + name)
+		cfg.ACL.Prune("/pool/" + name)
 		return nil
 	})
 }

@@ -1,13 +1,14 @@
 package datacenter
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/access"
+	"github.com/turtacn/go-proxmox/internal/access/usercfg"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
@@ -130,32 +131,29 @@ func (s *Service) resources(ctx context.Context, viewer access.Viewer, snap *inv
 	if err != nil {
 		return nil, err
 	}
-	rows := []any{}
-	poolOf := map[string]string{}
-	byID := map[string]*inventory.Guest{}
-	for _, g := range snap.Guests {
-		byID[strconv.Itoa(g.ID)] = g
-	}
+	rows := make([]any, 0, len(snap.Guests)+len(cfg.Pools)+8)
+	poolOf := map[int]string{}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Pools)) {
-		pool := cfg.Pools[name]
-		mayAudit := viewer.Can("/pool/"+name, "Pool.Audit")
-		for id := range pool.VMs {
-			if mayAudit {
-				poolOf[id] = name
-			}
+		if !viewer.Can("/pool/"+name, "Pool.Audit") {
+			continue
 		}
-		if kind == "" && mayAudit {
-			rows = append(rows, poolRow{ID: "/pool/" + name, Type: "pool", Pool: name, poolFigures: s.sum(pool.VMs.Sorted(), byID)})
+		members := membersOf(cfg.Pools[name], snap)
+		for _, g := range members {
+			poolOf[g.ID] = name
+		}
+		if kind == "" {
+			rows = append(rows, poolRow{ID: "/pool/" + name, Type: "pool", Pool: name, poolFigures: s.sum(members)})
 		}
 	}
 	if kind == "" || kind == "vm" {
 		guests := slices.Clone(snap.Guests)
-		slices.SortFunc(guests, func(a, b *inventory.Guest) int { return strings.Compare(strconv.Itoa(a.ID), strconv.Itoa(b.ID)) })
+		slices.SortFunc(guests, func(a, b *inventory.Guest) int { return compareAsText(a.ID, b.ID) })
+		shown := make([]guestRow, 0, len(guests))
 		for _, g := range guests {
-			id := strconv.Itoa(g.ID)
-			if viewer.Can("/vms/"+id, "VM.Audit") {
-				r := s.guestRow(g)
-				r.Pool = poolOf[id]
+			if viewer.Can("/vms/"+strconv.Itoa(g.ID), "VM.Audit") {
+				shown = append(shown, s.guestRow(g))
+				r := &shown[len(shown)-1]
+				r.Pool = poolOf[g.ID]
 				rows = append(rows, r)
 			}
 		}
@@ -178,20 +176,47 @@ func (s *Service) resources(ctx context.Context, viewer access.Viewer, snap *inv
 			}
 		}
 	}
-	if kind == "" && viewer.CanAny("/sdn/zones/localnetwork", "SDN.Audit") {
+	if kind == "" && viewer.Can("/sdn/zones/"+access.LocalZone, "SDN.Audit") {
 		rows = append(rows, networkRow{
-			ID: "network/" + s.o.Node + "/zone/localnetwork", Type: "network", Network: "localnetwork", NetworkType: "zone", Node: s.o.Node, Status: "ok", ZoneType: "localnetwork",
+			ID: "network/" + s.o.Node + "/zone/" + access.LocalZone, Type: "network", Network: access.LocalZone, NetworkType: "zone",
+			Node: s.o.Node, Status: "ok", ZoneType: access.LocalZone,
 		})
 	}
 	return rows, nil
 }
 
+// membersOf returns the guests of a pool that exist, in the text order of their ids.
+func membersOf(p *usercfg.Pool, snap *inventory.Snapshot) []*inventory.Guest {
+	members := make([]*inventory.Guest, 0, len(p.VMs))
+	for text := range p.VMs {
+		id, err := strconv.Atoi(text)
+		i, found := slices.BinarySearchFunc(snap.Guests, id, func(g *inventory.Guest, id int) int { return g.ID - id })
+		if err == nil && found {
+			members = append(members, snap.Guests[i])
+		}
+	}
+	slices.SortFunc(members, func(a, b *inventory.Guest) int { return compareAsText(a.ID, b.ID) })
+	return members
+}
+
+// compareAsText orders ids as their digits sort: 100, 1000, 101.
+func compareAsText(a, b int) int {
+	return cmp.Or(cmp.Compare(tenDigits(a), tenDigits(b)), cmp.Compare(a, b))
+}
+
+// tenDigits appends zeros to an id, which has nine digits at most.
+func tenDigits(id int) int {
+	for id > 0 && id < 1e9 {
+		id *= 10
+	}
+	return id
+}
+
 // sum adds up the running members of a pool, seen by the caller or not; nil without any.
-func (s *Service) sum(ids []string, byID map[string]*inventory.Guest) *poolFigures {
+func (s *Service) sum(members []*inventory.Guest) *poolFigures {
 	var f poolFigures
-	for _, id := range ids {
-		g := byID[id]
-		if g == nil || !g.Live.Running() {
+	for _, g := range members {
+		if !g.Live.Running() {
 			continue
 		}
 		r := s.guestRow(g)

@@ -3,6 +3,7 @@ package datacenter
 import (
 	"context"
 	"log/slog"
+	"os"
 	"time"
 
 	"github.com/turtacn/go-proxmox/cluster"
@@ -21,7 +22,7 @@ type StorageRow struct {
 	Total, Used                  int64 // bytes, 0 when not active
 }
 
-// Options are what the service stands on; all are required but Logger.
+// Options are what the service stands on; all are required but Address, Clock and Logger.
 type Options struct {
 	Node      string
 	Store     cluster.Store
@@ -48,7 +49,10 @@ func New(o Options) *Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
-	return &Service{o: o, log: &Log{node: o.Node}, lists: inventory.Bodies{MaxAge: time.Second}}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{o: o, log: newLog(o.Node, os.Getpid()), lists: inventory.Bodies{MaxAge: time.Second}}
 }
 
 // Log returns the cluster's log.

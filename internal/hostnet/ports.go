@@ -35,8 +35,12 @@ func (s *Service) CreatePort(ctx context.Context, p Port) error {
 	}
 	return s.apply(ctx, []netkit.Link{{
 		Name: p.Name, Kind: netkit.KindTap, Up: true, Master: p.Bridge, MTU: mtu,
-		Tap: netkit.Tap{Owner: p.Owner, MultiQueue: p.Queues > 1, VNetHeader: true},
+		Tap: p.tap(),
 	}})
+}
+
+func (p Port) tap() netkit.Tap {
+	return netkit.Tap{Owner: p.Owner, MultiQueue: p.Queues > 1, VNetHeader: true}
 }
 
 // DeletePort removes the tap; one that is not there is fine.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/netkit"
 )
 
@@ -13,6 +14,8 @@ type Options struct {
 	Bridges        []Bridge     // to be made by EnsureBridges
 	InterfacesFile string       // Debian's /etc/network/interfaces; a missing file is an empty one
 	Node           string       // name of this node
+	// Access decides which bridges a caller may see in the node's network list; without it only root@pam sees any.
+	Access *access.Service
 }
 
 // Service is safe for concurrent use.
@@ -21,6 +24,8 @@ type Service struct {
 	bridges []Bridge
 	file    string
 	node    string
+	access  *access.Service
+	links   func(context.Context) ([]netkit.Link, error) // of the host
 
 	// change serialises plan and apply: two planners of one link would see each other's half.
 	change sync.Mutex
@@ -33,7 +38,9 @@ func New(o Options) (*Service, error) {
 			return nil, err
 		}
 	}
-	return &Service{conn: o.Conn, bridges: o.Bridges, file: o.InterfacesFile, node: o.Node}, nil
+	s := &Service{conn: o.Conn, bridges: o.Bridges, file: o.InterfacesFile, node: o.Node, access: o.Access}
+	s.links = func(ctx context.Context) ([]netkit.Link, error) { return s.conn.Links(ctx) }
+	return s, nil
 }
 
 func (s *Service) apply(ctx context.Context, want []netkit.Link, gone ...string) error {

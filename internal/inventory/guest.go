@@ -89,9 +89,16 @@ func guestOf(id int, rev int64, r Record) *Guest {
 	if err != nil { // only strict reading fails; the row still shows that the guest is there
 		cfg = vmconfig.New()
 	}
+	g := RowOf(id, r.Node, cfg)
+	g.Rev = rev
+	return g
+}
+
+// RowOf makes the row of a guest from its configuration: everything but Rev and Live. cfg is only read.
+func RowOf(id int, node string, cfg *vmconfig.Config) *Guest {
 	m := cfg.Main
 	g := &Guest{
-		ID: id, Node: r.Node, Rev: rev, Name: m.Text("name", fmt.Sprintf("VM %d", id)), Tags: m["tags"], Lock: m["lock"],
+		ID: id, Node: node, Name: m.Text("name", fmt.Sprintf("VM %d", id)), Tags: m["tags"], Lock: m["lock"],
 		Template: m.Bool("template", false), OnBoot: m.Bool("onboot", false), Startup: m["startup"],
 	}
 	g.CPUs = m.Int("vcpus", m.Int("sockets", 1)*m.Int("cores", 1))
@@ -109,14 +116,13 @@ func guestOf(id int, rev int64, r Record) *Guest {
 	return g
 }
 
-// bootDisk returns the size of the first disk of the boot order.
+// bootDisk returns the size of the first disk of the boot order. Without an order, as in old configurations, only the
+// option bootdisk names one.
 func bootDisk(m vmconfig.Section) int64 {
 	boot, err := vmconfig.ParseBoot(m["boot"])
-	order := boot.Order
-	if err != nil || len(order) == 0 {
-		for _, d := range m.Drives() {
-			order = append(order, d.Key)
-		}
+	order := []string(boot.Order)
+	if err != nil || order == nil || boot.Legacy != "" {
+		order = []string{m["bootdisk"]}
 	}
 	for _, key := range order {
 		if d, ok, err := m.Drive(key); ok && err == nil && !d.IsCDROM() {
@@ -126,7 +132,8 @@ func bootDisk(m vmconfig.Section) int64 {
 	return 0
 }
 
+// idOf returns the id of a guest's key; keys below one, should there be any, are none.
 func idOf(key string) (int, bool) {
 	id, err := strconv.Atoi(strings.TrimPrefix(key, Prefix))
-	return id, err == nil
+	return id, err == nil && id > 0 && Key(id) == key
 }

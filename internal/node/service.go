@@ -3,10 +3,12 @@ package node
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os/exec"
+	"runtime"
+	"sync"
 	"time"
 
-	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
@@ -25,7 +27,10 @@ type Options struct {
 	Console     func(context.Context) string // datacenter option console, empty if unset
 	Can         func(ctx context.Context, path string, privs ...string) bool
 	AllowPower  bool // reboot and power-off of the host through the API
-	Clock       func() time.Time
+	// Power does what a power command says, "reboot" or "poweroff"; default: systemctl.
+	Power  func(command string) error
+	Clock  func() time.Time
+	Logger *slog.Logger // nil discards
 }
 
 // Service implements the API's methods of this node. It is safe for concurrent use.
@@ -34,12 +39,20 @@ type Service struct {
 	o     Options
 	cpus  CPUInfo
 	usage *usage
+
+	files sync.Mutex // serialises changes of host files: they are read, changed and written
 }
 
 // New reads what does not change.
 func New(h *Host, o Options) (*Service, error) {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Power == nil {
+		o.Power = func(command string) error { return exec.Command("systemctl", command).Run() }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	cpus, err := h.CPU()
 	if err != nil {
@@ -77,12 +90,11 @@ func (s *Service) GetNodesVersion(context.Context, *schema.GetNodesVersion) (any
 
 // Row is a node in lists.
 type Row struct {
-	ID          string `json:"id"`
-	Node        string `json:"node"`
-	Type        string `json:"type"`
-	Status      string `json:"status"`
-	Level       string `json:"level"` // of the subscription: none
-	Fingerprint string `json:"ssl_fingerprint,omitempty"`
+	ID     string `json:"id"`
+	Node   string `json:"node"`
+	Type   string `json:"type"`
+	Status string `json:"status"`
+	Level  string `json:"level"` // of the subscription: none
 	*Figures
 }
 
@@ -113,8 +125,8 @@ func (s *Service) Figures() (*Figures, error) {
 	}, nil
 }
 
-// Row returns this node's row as the caller may see it.
-func (s *Service) Row(ctx context.Context) (Row, error) {
+// row returns this node's row as the caller may see it.
+func (s *Service) row(ctx context.Context) (Row, error) {
 	r := Row{ID: "node/" + s.o.Name, Node: s.o.Name, Type: "node", Status: "online"}
 	if !s.o.Can(ctx, "/nodes/"+s.o.Name, "Sys.Audit") {
 		return r, nil
@@ -124,11 +136,47 @@ func (s *Service) Row(ctx context.Context) (Row, error) {
 	return r, err
 }
 
+// Resource is a node in the list of the cluster's resources.
+type Resource struct {
+	Row
+	CGroupMode int    `json:"cgroup-mode"`
+	HostArch   string `json:"host-arch,omitempty"` // unless it is x86_64
+}
+
+// Row returns this node as the list of resources shows it to the caller.
+func (s *Service) Row(ctx context.Context) (Resource, error) {
+	r, err := s.row(ctx)
+	return Resource{Row: r, CGroupMode: s.CGroupMode(), HostArch: hostArch(runtime.GOARCH)}, err
+}
+
+// hostArch is the kernel's name of a processor architecture, empty for the one that goes without saying.
+func hostArch(goarch string) string {
+	switch goarch {
+	case "amd64":
+		return ""
+	case "arm64":
+		return "aarch64"
+	}
+	return goarch
+}
+
+// listed is a node in the list of nodes.
+type listed struct {
+	Row
+	Fingerprint *string `json:"ssl_fingerprint"` // null if not known
+}
+
 // GetNodes answers GET /nodes.
 func (s *Service) GetNodes(ctx context.Context, _ *schema.GetNodes) (any, error) {
-	r, err := s.Row(ctx)
-	r.Fingerprint = s.o.Fingerprint()
-	return []Row{r}, err
+	r, err := s.row(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := listed{Row: r}
+	if print := s.o.Fingerprint(); print != "" {
+		out.Fingerprint = &print
+	}
+	return []listed{out}, nil
 }
 
 // status is the answer of GET /nodes/{node}/status.
@@ -168,64 +216,4 @@ func (s *Service) GetNodesStatus(context.Context, *schema.GetNodesStatus) (any, 
 		KVersion: "Linux " + kernel.Release + " " + kernel.Version, Kernel: kernel, BootInfo: s.Boot(),
 		PVEVersion: "pve-manager/" + pveVersion + "/" + repoID,
 	}, nil
-}
-
-// powerDelay lets the answer of a reboot reach its client.
-const powerDelay = 2 * time.Second
-
-// PostNodesStatus answers POST /nodes/{node}/status: reboots or powers the host off, if the configuration allows it.
-func (s *Service) PostNodesStatus(_ context.Context, req *schema.PostNodesStatus) (any, error) {
-	if !s.o.AllowPower {
-		return nil, call.Errorf("power commands of the host are switched off (agent.allowHostPower)")
-	}
-	if req.Command != "reboot" && req.Command != "poweroff" {
-		return nil, call.Param("command", "value '%s' does not have a value in the enumeration 'reboot, poweroff'", req.Command)
-	}
-	time.AfterFunc(powerDelay, func() { exec.Command("systemctl", req.Command).Run() }) // nobody is left to hear of an error
-	return nil, nil
-}
-
-// GetNodesTime answers GET /nodes/{node}/time.
-func (s *Service) GetNodesTime(context.Context, *schema.GetNodesTime) (*schema.GetNodesTimeReply, error) {
-	now := s.o.Clock()
-	_, offset := now.In(s.location()).Zone()
-	return &schema.GetNodesTimeReply{Time: now.Unix(), Localtime: now.Unix() + int64(offset), Timezone: s.Timezone()}, nil
-}
-
-// PutNodesTime answers PUT /nodes/{node}/time.
-func (s *Service) PutNodesTime(_ context.Context, req *schema.PutNodesTime) (any, error) {
-	err := s.SetTimezone(req.Timezone)
-	if errors.Is(err, ErrNoTimezone) {
-		return nil, call.Param("timezone", "No such timezone")
-	}
-	return nil, err
-}
-
-// GetNodesDns answers GET /nodes/{node}/dns.
-func (s *Service) GetNodesDns(context.Context, *schema.GetNodesDns) (*schema.GetNodesDnsReply, error) {
-	d, err := s.DNS()
-	if err != nil {
-		return nil, err
-	}
-	var r schema.GetNodesDnsReply
-	if d.Search != "" {
-		r.Search = &d.Search
-	}
-	for i, p := range []**string{&r.Dns1, &r.Dns2, &r.Dns3} {
-		if i < len(d.Servers) {
-			*p = &d.Servers[i]
-		}
-	}
-	return &r, nil
-}
-
-// PutNodesDns answers PUT /nodes/{node}/dns.
-func (s *Service) PutNodesDns(_ context.Context, req *schema.PutNodesDns) (any, error) {
-	d := DNS{Search: req.Search}
-	for _, p := range []*string{req.Dns1, req.Dns2, req.Dns3} {
-		if p != nil {
-			d.Servers = append(d.Servers, *p)
-		}
-	}
-	return nil, s.SetDNS(d)
 }

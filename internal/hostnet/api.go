@@ -1,0 +1,134 @@
+package hostnet
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/turtacn/go-proxmox/internal/access"
+	"github.com/turtacn/go-proxmox/internal/hostnet/interfaces"
+	"github.com/turtacn/go-proxmox/netkit"
+	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+)
+
+// kindPhysical is the kernel library's name for links that no driver of virtual devices made.
+const kindPhysical netkit.Kind = "device"
+
+// entries are the interfaces of the node: its interfaces file, completed with what the kernel knows and with the bridges
+// that gpved makes. One of them that the file has too is shown as the file has it.
+func (s *Service) entries(ctx context.Context) (map[string]interfaces.Entry, error) {
+	text, err := os.ReadFile(s.file)
+	if err != nil && s.file != "" && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	links, err := s.links(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var live interfaces.Live
+	for _, l := range links {
+		live.Links = append(live.Links, interfaces.Link{Name: l.Name, Physical: l.Kind == kindPhysical && l.Name != "lo"})
+		if l.Up {
+			live.Up = append(live.Up, l.Name)
+		}
+	}
+	all := interfaces.Parse(string(text), live).Ifaces
+	next := 0
+	for _, e := range all {
+		if p, ok := e["priority"].(int); ok {
+			next = max(next, p+1)
+		}
+	}
+	for _, b := range s.bridges {
+		if all[b.Name].Type() == "" {
+			all[b.Name] = b.entry(next, slices.Contains(live.Up, b.Name))
+			next++
+		}
+	}
+	return all, nil
+}
+
+// entry shows a bridge as the interfaces file would have it.
+func (b Bridge) entry(priority int, up bool) interfaces.Entry {
+	family := interfaces.Inet
+	if b.CIDR.Addr().Is6() {
+		family = interfaces.Inet6
+	}
+	stanza := "iface " + b.Name + " " + string(family) + " static\n\taddress " + b.CIDR.String() + "\n\tbridge-ports none\n"
+	e := interfaces.Parse("auto "+b.Name+"\n"+stanza, interfaces.Live{}).Ifaces[b.Name]
+	e["priority"] = priority
+	if up {
+		e["active"] = 1
+	}
+	return e
+}
+
+// types are the interface types that a filter of the network list stands for; others stand for themselves.
+var types = map[string][]string{
+	"any_bridge":       {interfaces.TypeBridge, interfaces.TypeOVSBridge},
+	"any_local_bridge": {interfaces.TypeBridge, interfaces.TypeOVSBridge},
+}
+
+// passes reports whether the filter, which may be empty, lets a type pass.
+func passes(filter, typ string) bool {
+	if some, ok := types[filter]; ok {
+		return slices.Contains(some, typ)
+	}
+	return filter == "" || filter == "include_sdn" || filter == typ
+}
+
+// GetNodesNetwork answers GET /nodes/{node}/network, sorted by name. Changes are never pending: the file is only read.
+func (s *Service) GetNodesNetwork(ctx context.Context, req *schema.GetNodesNetwork) (call.Changes, error) {
+	all, err := s.entries(ctx)
+	if err != nil {
+		return call.Changes{}, err
+	}
+	rows := []interfaces.Entry{}
+	filter := schema.Value(req.Type, "")
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		e := all[name]
+		if name == "lo" || !passes(filter, e.Type()) {
+			continue
+		}
+		if seen, err := s.maySee(ctx, name, e.Type()); err != nil {
+			return call.Changes{}, err
+		} else if !seen {
+			continue
+		}
+		e["iface"] = name
+		rows = append(rows, e)
+	}
+	return call.Changes{Rows: rows}, nil
+}
+
+// maySee reports whether the caller may see an interface. Bridges are zones of the SDN; everything else is for every user.
+func (s *Service) maySee(ctx context.Context, name, typ string) (bool, error) {
+	if typ != interfaces.TypeBridge && typ != interfaces.TypeOVSBridge || call.From(ctx).IsRoot() {
+		return true, nil
+	}
+	if s.access == nil {
+		return false, nil
+	}
+	err := s.access.CheckBridge(ctx, access.LocalZone, name, "SDN.Audit", "SDN.Use")
+	if _, refused := errors.AsType[*call.Error](err); refused {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// GetNodesNetworkIface answers GET /nodes/{node}/network/{iface}.
+func (s *Service) GetNodesNetworkIface(ctx context.Context, req *schema.GetNodesNetworkIface) (any, error) {
+	all, err := s.entries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, ok := all[req.Iface]
+	if !ok {
+		return nil, call.Param("iface", "interface does not exist")
+	}
+	return e, nil
+}
