@@ -26,16 +26,6 @@ type tasks struct {
 	archive    int64               // revision up to which the archive was seen
 }
 
-// archived is what the archive tells of a finished task.
-type archived struct {
-	UPID   upid.UPID `json:"upid"`
-	End    int64     `json:"end"` // Unix time
-	Status string    `json:"status"`
-}
-
-// archiveSchema is how internal/task stores finished tasks.
-var archiveSchema = cluster.Schema[archived]{Kind: "task", Version: 1}
-
 // Run keeps the log until ctx ends or the store closes, and returns the reason. What happened before, it takes from the
 // tasks that the store remembers. It must run once at a time.
 func (s *Service) Run(ctx context.Context) error {
@@ -101,7 +91,7 @@ func (t *tasks) seeArchive(ev cluster.Event) {
 		if c.Deleted || c.CreateRev <= t.archive {
 			continue
 		}
-		f, err := archiveSchema.Decode(c.Value)
+		f, err := task.DecodeFinished(c.Value)
 		if err != nil {
 			t.warn("unreadable task in the archive", "key", c.Key, "err", err)
 			continue
@@ -111,7 +101,7 @@ func (t *tasks) seeArchive(ev cluster.Event) {
 	t.archive = max(t.archive, ev.Rev)
 }
 
-func (t *tasks) endLocked(f archived, rev int64) {
+func (t *tasks) endLocked(f task.Finished, rev int64) {
 	if !t.started[f.UPID] {
 		t.startLocked(f.UPID)
 		if rev > t.operations { // the watch of operations has not come so far yet

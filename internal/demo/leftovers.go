@@ -84,7 +84,7 @@ func (d *demo) cleanUp(failed error) error {
 			return err
 		}
 	}
-	exec.Command("nft", "delete", "table", "ip", "gpve-nat").Run() // absent when the start failed before it
+	exec.Command("nft", "delete", "table", "ip", "gpve-nat-"+bridge).Run() // absent when the start failed before it
 	if d.dir == "" {
 		return nil
 	}

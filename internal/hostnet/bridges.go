@@ -8,8 +8,9 @@ import (
 	"github.com/turtacn/go-proxmox/netkit"
 )
 
-// natTable is the nftables table `ip gpve-nat`, wholly ours.
-const natTable = "gpve-nat"
+// natTable is the nftables table of a bridge's masquerading, wholly ours. Each bridge has its own, so that daemons with
+// different bridges on one host do not touch each other's.
+func natTable(bridge string) string { return "gpve-nat-" + bridge }
 
 // Bridge is a bridge that gpved makes: with an address of the host on it and, for NAT, masquerading of its network.
 type Bridge struct {
@@ -43,15 +44,20 @@ func (s *Service) EnsureBridges(ctx context.Context) error {
 		return nil
 	}
 	var want []netkit.Link
-	var nat []netkit.Masquerade
 	for _, b := range s.bridges {
 		want = append(want, netkit.Link{Name: b.Name, Kind: netkit.KindBridge, Up: true, Addrs: []netip.Prefix{b.CIDR}})
-		if b.NAT {
-			nat = append(nat, netkit.Masquerade{Bridge: b.Name, Source: b.CIDR})
-		}
 	}
 	if err := s.apply(ctx, want); err != nil {
 		return err
 	}
-	return s.conn.SetMasquerade(ctx, natTable, nat)
+	for _, b := range s.bridges {
+		var nat []netkit.Masquerade
+		if b.NAT {
+			nat = append(nat, netkit.Masquerade{Bridge: b.Name, Source: b.CIDR})
+		}
+		if err := s.conn.SetMasquerade(ctx, natTable(b.Name), nat); err != nil {
+			return err
+		}
+	}
+	return nil
 }

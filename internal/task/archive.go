@@ -29,7 +29,7 @@ type archive struct {
 
 type row struct {
 	seq uint64
-	finished
+	Finished
 }
 
 // entry is an addition under way: what joins the commit, and what becomes of it.
@@ -72,7 +72,7 @@ func (a *archive) load(ctx context.Context, store cluster.Store) (skipped int, e
 }
 
 // prepare reserves the place of a finished task. Either add or abandon must follow.
-func (a *archive) prepare(f finished) (*entry, error) {
+func (a *archive) prepare(f Finished) (*entry, error) {
 	value, err := finishedSchema.Encode(f)
 	if err != nil {
 		return nil, err
@@ -111,26 +111,26 @@ func (a *archive) insert(rows ...row) {
 }
 
 // find returns a finished task.
-func (a *archive) find(id upid.UPID) (finished, bool) {
+func (a *archive) find(id upid.UPID) (Finished, bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	seq, ok := a.byID[id]
 	if !ok {
-		return finished{}, false
+		return Finished{}, false
 	}
 	i, ok := slices.BinarySearchFunc(a.rows, seq, func(r row, seq uint64) int { return cmp.Compare(r.seq, seq) })
 	if !ok {
-		return finished{}, false
+		return Finished{}, false
 	}
-	return a.rows[i].finished, true
+	return a.rows[i].Finished, true
 }
 
 // newest calls fn for the finished tasks, the latest first, until it returns false. fn must not use the archive.
-func (a *archive) newest(fn func(finished) bool) {
+func (a *archive) newest(fn func(Finished) bool) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	for _, r := range slices.Backward(a.rows) {
-		if !fn(r.finished) {
+		if !fn(r.Finished) {
 			return
 		}
 	}

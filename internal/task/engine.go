@@ -188,7 +188,7 @@ func (e *Engine) follow(ctx, work context.Context, first bool) error {
 // the last line is written, so only as many can lack it as ran at the same time.
 func (e *Engine) repairLogs() {
 	n := 0
-	e.archive.newest(func(f finished) bool {
+	e.archive.newest(func(f Finished) bool {
 		if err := repairLog(logPath(e.opts.LogDir, f.UPID), f.Status, e.opts.LogMax); err != nil {
 			e.log.Warn("log of a finished task", "upid", f.UPID.String(), "err", err)
 		}

@@ -212,7 +212,7 @@ func (o *Op) conclude(ctx context.Context, failure error, commit func([]cluster.
 	var ent *entry
 	if !o.rec.Hidden {
 		var err error
-		if ent, err = e.archive.prepare(finished{UPID: id, End: e.opts.Clock().Unix(), Status: exit}); err != nil {
+		if ent, err = e.archive.prepare(Finished{UPID: id, End: e.opts.Clock().Unix(), Status: exit}); err != nil {
 			return err
 		}
 		parts = append(parts, ent.parts...)

@@ -87,7 +87,7 @@ func (e *Engine) List(f Filter) ([]Row, int) {
 		}
 	}
 	if f.Finished || !f.Active {
-		e.archive.newest(func(t finished) bool {
+		e.archive.newest(func(t Finished) bool {
 			r := newRow(t.UPID)
 			r.EndTime, r.Status = t.End, t.Status
 			add(r)

@@ -34,8 +34,8 @@ type journal struct {
 	Failed string          `json:"failed,omitempty"`
 }
 
-// finished is an entry of the archive.
-type finished struct {
+// Finished is an entry of the archive.
+type Finished struct {
 	UPID   upid.UPID `json:"upid"`
 	End    int64     `json:"end"` // Unix time
 	Status string    `json:"status"`
@@ -44,7 +44,7 @@ type finished struct {
 var (
 	recordSchema   = cluster.Schema[Record]{Kind: "operation", Version: 1}
 	journalSchema  = cluster.Schema[journal]{Kind: "journal", Version: 1}
-	finishedSchema = cluster.Schema[finished]{Kind: "task", Version: 1}
+	finishedSchema = cluster.Schema[Finished]{Kind: "task", Version: 1}
 )
 
 // OpPrefix is the prefix of the keys of a node's operations; ParseKey takes them apart.
@@ -73,6 +73,9 @@ func ParseKey(key string) (id upid.UPID, part string, ok bool) {
 	id, err := upid.Parse(text)
 	return id, part, err == nil && id.Node == node
 }
+
+// DecodeFinished reads the value of a key below ArchivePrefix.
+func DecodeFinished(value []byte) (Finished, error) { return finishedSchema.Decode(value) }
 
 // DecodeRecord reads the value of an operation's key.
 func DecodeRecord(value []byte) (Record, error) { return recordSchema.Decode(value) }

@@ -19,7 +19,7 @@ type Link struct {
 	Physical bool // an Ethernet device that no software made: no bridge, bond, VLAN, tap, …
 }
 
-// names yields the name and the other names of the link.
+// named reports whether the link goes by that name.
 func (l Link) named(name string) bool { return l.Name == name || slices.Contains(l.AltNames, name) }
 
 // complete adds the kernel's links and what follows from the options.
