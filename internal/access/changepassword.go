@@ -27,6 +27,7 @@ func (s *Service) PutAccessPassword(ctx context.Context, req *schema.PutAccessPa
 		return nil, err
 	}
 	s.log.Info("changed password", "user", req.Userid, "by", c.AuthID)
+	s.opts.PasswordChanged(req.Userid)
 	return nil, nil
 }
 

@@ -58,6 +58,7 @@ func (s *Service) PostAccessTicket(ctx context.Context, req *schema.PostAccessTi
 		out.Clustername = &s.opts.ClusterName
 	}
 	s.log.Info("successful auth", "user", user, "rhost", remote)
+	s.opts.LoggedIn(user)
 	return out, nil
 }
 

@@ -46,6 +46,8 @@ type Options struct {
 	Logger      *slog.Logger     // failed and successful logins go here; default: discarded
 	Passwords   password.Options // costs of new hashes, computations at a time
 	ClusterName string           // shown at login to those who may see it; empty: not in a cluster
+	// LoggedIn and PasswordChanged are told of a user's login, and of a new password. Default: nobody is.
+	LoggedIn, PasswordChanged func(userID string)
 	// FailureDelay is how late a refused login is answered, counted from its start. Default 3 s; negative: at once.
 	FailureDelay time.Duration
 	// MaxDelayed bounds how many refusals wait at a time; those beyond are answered at once. Default 512.
@@ -105,6 +107,11 @@ func (o *Options) withDefaults() (Options, error) {
 	}
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	for _, hook := range []*func(string){&d.LoggedIn, &d.PasswordChanged} {
+		if *hook == nil {
+			*hook = func(string) {}
+		}
 	}
 	if d.Passwords.Rand == nil {
 		d.Passwords.Rand = d.Rand
