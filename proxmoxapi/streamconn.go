@@ -2,6 +2,7 @@ package proxmoxapi
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -38,11 +39,23 @@ func newStreamConn(ctx context.Context, cancel context.CancelFunc, ws *websocket
 func (c *streamConn) Read(p []byte) (int, error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
-	ctx, done := c.until(c.readBy.Load(), 0)
-	defer done()
+	// A message outlives the call that began it, so it must not be read on a context that ends with that call: a deadline
+	// cancels the connection instead.
+	ctx := c.ctx
+	if at := c.readBy.Load(); at != nil && !at.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(c.ctx, *at)
+		defer cancel()
+		stop := context.AfterFunc(ctx, func() {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				c.cancel()
+			}
+		})
+		defer stop()
+	}
 	for {
 		if c.message == nil {
-			_, message, err := c.ws.Reader(ctx)
+			_, message, err := c.ws.Reader(c.ctx)
 			if err != nil {
 				return 0, c.broken(ctx, err)
 			}

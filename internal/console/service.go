@@ -2,10 +2,9 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -32,46 +31,55 @@ type Service struct {
 	tasks    *task.Engine
 	guests   Guests
 	cert     func() string // PEM of the server's certificate chain, for clients that pin it
-	sessions sessions
+	dial     func(ctx context.Context, path string) (stream, error)
+	sessions *sessions
 }
 
+// opProxy is the type of a session's task.
 const opProxy = "vncproxy"
+
+// errTimeout ends a session that nobody connected to.
+var errTimeout = call.Errorf("connection timed out")
 
 // New registers the operation of sessions with the task engine, which must not run yet.
 func New(acc *access.Service, tasks *task.Engine, guests Guests, cert func() string) *Service {
-	s := &Service{access: acc, tasks: tasks, guests: guests, cert: cert, sessions: sessions{all: map[int]*session{}}}
+	s := &Service{access: acc, tasks: tasks, guests: guests, cert: cert, dial: dial, sessions: newSessions()}
 	tasks.Register(opProxy, task.Handler{Run: s.run, Recovery: task.Fail})
 	return s
 }
 
-// stream is an open connection to a guest's socket.
-type stream interface {
-	io.ReadWriteCloser
+// params are those of a session's task.
+type params struct {
+	Port   int    `json:"port"`
+	Serial uint64 `json:"serial"`
 }
 
-// run is the task of a session: it waits for the connection, then for its end.
+// run is the task of a session: it waits for the connection, then for its end. Who cancels it ends the connection.
 func (s *Service) run(ctx context.Context, op *task.Op) error {
-	var port int
-	if err := op.Decode(&port); err != nil {
+	var p params
+	if err := op.Decode(&p); err != nil {
 		return err
 	}
-	x := s.sessions.get(port)
+	x := s.sessions.find(p.Port, p.Serial)
 	if x == nil {
-		return call.Errorf("connection timed out")
+		return errTimeout
 	}
-	defer s.sessions.remove(x)
-	wait := time.NewTimer(patience)
+	defer s.sessions.end(x, nil)
+	close(x.began)
+	wait := time.NewTimer(time.Until(x.expires))
 	defer wait.Stop()
 	select {
 	case <-x.connected:
 	case <-wait.C:
-		return call.Errorf("connection timed out")
+		if s.sessions.expire(x) {
+			return errTimeout
+		}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	select {
 	case <-x.ended:
-		return nil
+		return x.err
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -88,24 +96,23 @@ type proxy struct {
 }
 
 // begin opens a session for the caller.
-func (s *Service) begin(ctx context.Context, vmid int, password string, open func(context.Context) (stream, error)) (*proxy, error) {
-	who := call.From(ctx)
-	x := &session{vmid: vmid, caller: who.AuthID, open: open, connected: make(chan struct{}), ended: make(chan struct{})}
+func (s *Service) begin(ctx context.Context, x *session, password string) (*proxy, error) {
+	x.caller = call.From(ctx).AuthID
 	if err := s.sessions.add(x); err != nil {
 		return nil, err
 	}
 	text, err := s.access.SignConsole(ctx, target(x), password)
 	if err != nil {
-		s.sessions.remove(x)
+		s.sessions.end(x, err)
 		return nil, err
 	}
-	x.ticket = text
-	id, err := s.tasks.Submit(ctx, task.Spec{Type: opProxy, ID: strconv.Itoa(vmid), User: who.AuthID, Params: x.port})
+	s.sessions.arm(x, text)
+	id, err := s.tasks.Submit(ctx, task.Spec{Type: opProxy, ID: strconv.Itoa(x.vmid), User: x.caller, Params: params{x.port, x.serial}})
 	if err != nil {
-		s.sessions.remove(x)
+		s.sessions.end(x, err)
 		return nil, err
 	}
-	return &proxy{User: who.AuthID, Ticket: text, Port: strconv.Itoa(x.port), UPID: id.String(), Password: password}, nil
+	return &proxy{User: x.caller, Ticket: text, Port: strconv.Itoa(x.port), UPID: id.String(), Password: password}, nil
 }
 
 // target is what the session's ticket is bound to.
@@ -123,13 +130,13 @@ func (s *Service) PostNodesQemuVncproxy(ctx context.Context, req *schema.PostNod
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.begin(ctx, vmid, password, func(ctx context.Context) (stream, error) {
+	p, err := s.begin(ctx, &session{vmid: vmid, open: func(ctx context.Context) (stream, error) {
 		path, err := s.guests.Screen(ctx, vmid, password)
 		if err != nil {
 			return nil, err
 		}
-		return dial(ctx, path)
-	})
+		return s.dial(ctx, path)
+	}}, password)
 	if err != nil {
 		return nil, err
 	}
@@ -143,79 +150,70 @@ func (s *Service) PostNodesQemuTermproxy(ctx context.Context, req *schema.PostNo
 	if err := s.guests.Exists(ctx, vmid); err != nil {
 		return nil, err
 	}
-	serial := ""
-	if req.Serial != nil {
-		serial = *req.Serial
-	}
-	return s.begin(ctx, vmid, "", func(ctx context.Context) (stream, error) {
+	serial := schema.Value(req.Serial, "")
+	return s.begin(ctx, &session{vmid: vmid, terminal: true, open: func(ctx context.Context) (stream, error) {
 		path, err := s.guests.Terminal(ctx, vmid, serial)
 		if err != nil {
 			return nil, err
 		}
-		return dial(ctx, path)
-	})
+		return s.dial(ctx, path)
+	}}, "")
 }
 
 // GetNodesQemuVncwebsocket answers GET /nodes/{node}/qemu/{vmid}/vncwebsocket: the connection of a session.
 func (s *Service) GetNodesQemuVncwebsocket(ctx context.Context, req *schema.GetNodesQemuVncwebsocket) (call.Stream, error) {
-	who := call.From(ctx)
-	port, vmid := int(req.Port), int(req.Vmid)
-	bound := ticket.Console{AuthID: who.AuthID, Path: fmt.Sprintf("/vms/%d", vmid), Port: port}
-	password, err := s.access.VerifyConsole(ctx, req.Vncticket, bound)
-	if err != nil {
-		return call.Stream{}, call.Status(401, "invalid PVEVNC ticket")
+	port, vmid, caller := int(req.Port), int(req.Vmid), call.From(ctx).AuthID
+	bound := ticket.Console{AuthID: caller, Path: fmt.Sprintf("/vms/%d", vmid), Port: port}
+	if _, err := s.access.VerifyConsole(ctx, req.Vncticket, bound); err != nil {
+		return call.Stream{}, &call.Error{Status: http.StatusUnauthorized, Text: "permission denied - invalid PVEVNC ticket", Err: err}
 	}
-	streaming, cancel := context.WithCancel(context.Background())
-	x := s.sessions.claim(port, vmid, who.AuthID, req.Vncticket, cancel)
+	x := s.sessions.claim(port, vmid, caller, req.Vncticket)
 	if x == nil {
-		cancel()
 		return call.Stream{}, call.Errorf("no console session waits at port %d", port)
 	}
-	guest, err := x.open(ctx)
+	guest, err := s.connect(ctx, x)
 	if err != nil {
-		s.sessions.remove(x)
+		s.sessions.end(x, err)
 		return call.Stream{}, err
 	}
+	// The server may find that it cannot make the connection after all, and never serve it.
+	unserved := time.AfterFunc(patience, func() {
+		guest.Close()
+		s.sessions.end(x, errTimeout)
+	})
 	return call.Stream{Serve: func(ctx context.Context, client net.Conn) error {
-		defer s.sessions.remove(x)
-		defer guest.Close()
-		stop := context.AfterFunc(streaming, func() { client.Close() })
-		defer stop()
-		if password == "" {
-			return serveTerminal(ctx, client, guest, x.caller, x.ticket)
+		if !unserved.Stop() {
+			return errTimeout
 		}
-		return join(client, guest)
+		err := s.serve(ctx, x, client, guest)
+		s.sessions.end(x, nil) // how a connection ends says nothing about the session
+		return err
 	}}, nil
 }
 
-func dial(ctx context.Context, path string) (stream, error) {
-	var d net.Dialer
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// connect opens the guest's socket for a session, once the session's task runs: no connection is without a task that can
+// end it.
+func (s *Service) connect(ctx context.Context, x *session) (stream, error) {
+	ctx, cancel := context.WithDeadlineCause(ctx, x.expires, errTimeout)
 	defer cancel()
-	conn, err := d.DialContext(ctx, "unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("console: %w", err)
+	select {
+	case <-x.began:
+	case <-x.ended:
+		return nil, errTimeout
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	}
-	return conn, nil
+	return x.open(ctx)
 }
 
-// join copies both ways until one side ends, and closes both.
-func join(client net.Conn, guest stream) error {
-	done := make(chan error, 1)
-	go func() { // ends when guest is closed
-		_, err := io.Copy(client, guest)
-		client.Close()
-		done <- err
-	}()
-	_, err := io.Copy(guest, client)
-	guest.Close()
-	return quiet(errors.Join(err, <-done))
-}
-
-// quiet passes over the ends that every connection has.
-func quiet(err error) error {
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) {
-		return nil
+func (s *Service) serve(ctx context.Context, x *session, client net.Conn, guest stream) error {
+	defer guest.Close()
+	for _, end := range []context.Context{ctx, x.closing} {
+		stop := context.AfterFunc(end, func() { client.Close() })
+		defer stop()
 	}
-	return err
+	if x.terminal {
+		return serveTerminal(client, guest, x.caller, x.ticket)
+	}
+	return join(client, guest)
 }

@@ -2,7 +2,6 @@ package console
 
 import (
 	"bufio"
-	"context"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ const (
 var errProtocol = errors.New("console: malformed message of the terminal")
 
 // serveTerminal joins a client with a serial port.
-func serveTerminal(ctx context.Context, client net.Conn, guest stream, user, ticket string) error {
+func serveTerminal(client net.Conn, guest stream, user, ticket string) error {
 	in := bufio.NewReaderSize(client, maxLine)
 	if err := client.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		return err
@@ -43,15 +42,7 @@ func serveTerminal(ctx context.Context, client net.Conn, guest stream, user, tic
 	if _, err := client.Write([]byte("OK")); err != nil {
 		return err
 	}
-	done := make(chan error, 1)
-	go func() { // ends when guest is closed
-		_, err := io.Copy(client, guest)
-		client.Close()
-		done <- err
-	}()
-	err = input(in, guest)
-	guest.Close()
-	return quiet(errors.Join(err, <-done))
+	return joined(client, guest, func() error { return input(in, guest) })
 }
 
 // input reads frames until the client ends.
@@ -71,8 +62,8 @@ func input(in *bufio.Reader, guest io.Writer) error {
 				return err
 			}
 		case '1': // a serial line has no size
-			for range 2 {
-				if _, err := number(in, 1<<16); err != nil {
+			for range 3 {
+				if _, err := in.ReadSlice(':'); err != nil {
 					return err
 				}
 			}

@@ -2,7 +2,6 @@ package console
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net"
 	"strings"
@@ -15,7 +14,7 @@ func TestTerminal(t *testing.T) {
 	client, server := net.Pipe()
 	guest, port := net.Pipe()
 	done := make(chan error, 1)
-	go func() { done <- serveTerminal(context.Background(), server, port, "a@pve", "T:1::x") }()
+	go func() { done <- serveTerminal(server, port, "a@pve", "T:1::x") }()
 
 	read := func(c net.Conn, n int) string {
 		buf := make([]byte, n)
@@ -26,7 +25,7 @@ func TestTerminal(t *testing.T) {
 	_, err := client.Write([]byte("a@pve:T:1::x\n"))
 	require.NoError(t, err)
 	require.Equal(t, "OK", read(client, 2))
-	go client.Write([]byte("1:80:24:20:3:l:s0:1:\n"))
+	go client.Write([]byte("1:80:24:1:-1:-1:20:3:l:s0:1:\n"))
 	require.Equal(t, "l:s\n", read(guest, 4))
 	go guest.Write([]byte("bin"))
 	require.Equal(t, "bin", read(client, 3))
@@ -42,7 +41,7 @@ func TestThreat44_TerminalRefusesOthers(t *testing.T) {
 		client, server := net.Pipe()
 		guest, port := net.Pipe()
 		go client.Write([]byte(greeting))
-		require.Error(t, serveTerminal(context.Background(), server, port, "a@pve", "T"), greeting)
+		require.Error(t, serveTerminal(server, port, "a@pve", "T"), greeting)
 		client.Close()
 		guest.Close()
 	}

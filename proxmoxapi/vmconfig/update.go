@@ -120,7 +120,11 @@ func (u *Update) Changes(c *Config) []Change {
 	for _, key := range u.Delete {
 		out = append(out, Change{Key: key, Old: c.effective(key), Delete: true, Force: u.Force})
 	}
-	for _, key := range slices.Sorted(maps.Keys(u.Set)) {
+	keys := slices.Sorted(maps.Keys(u.Set))
+	if i := slices.Index(keys, "boot"); i >= 0 { // it may name devices of this very change
+		keys = append(slices.Delete(keys, i, i+1), "boot")
+	}
+	for _, key := range keys {
 		if pending, ok := c.Pending[key]; ok && pending == u.Set[key] {
 			continue
 		}
