@@ -35,6 +35,9 @@ var rooms = []room{
 	{"internal/proc", nil, "leaf of leaves"},
 	{"internal/atomicfile", nil, "leaf of leaves"},
 	{"internal/pveconf", nil, "text formats, no domain"},
+	{"internal/calendar", nil, "text of calendar events, no domain"},
+	{"internal/cephconf", nil, "text of ceph.conf, no domain"},
+	{"internal/hostdisk", nil, "texts of disk tools, no domain"},
 	{"internal/need", nil, "tests only"},
 	{"internal/lint", nil, "tests only"},
 

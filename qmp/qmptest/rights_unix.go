@@ -18,6 +18,7 @@ func readRights(conn net.Conn, b []byte) (int, []*os.File, error) {
 	}
 	oob := make([]byte, unix.CmsgSpace(8*4))
 	n, oobn, _, _, err := u.ReadMsgUnix(b, oob)
+	n = max(n, 0) // it is -1 after some errors
 	if n == 0 && err == nil {
 		err = io.EOF
 	}

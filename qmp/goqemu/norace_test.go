@@ -1,0 +1,5 @@
+//go:build !race
+
+package goqemu_test
+
+const raceDetector = false

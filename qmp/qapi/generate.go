@@ -1,0 +1,3 @@
+package qapi
+
+//go:generate go run ./gen
