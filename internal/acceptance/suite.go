@@ -15,8 +15,10 @@ func suites() map[string]suiteFunc {
 	for _, group := range []func() map[string]suiteFunc{
 		accessSuites,
 		commonSuites,
+		networkSuites,
 		qemuSuites,
 		storageSuites,
+		storageMoreSuites,
 		upidSuites,
 		volumeSuites,
 	} {

@@ -38,6 +38,7 @@ var rooms = []room{
 	{"internal/calendar", nil, "text of calendar events, no domain"},
 	{"internal/cephconf", nil, "text of ceph.conf, no domain"},
 	{"internal/hostdisk", nil, "texts of disk tools, no domain"},
+	{"internal/kernelversion", nil, "text of kernel names, no domain"},
 	{"internal/need", nil, "tests only"},
 	{"internal/lint", nil, "tests only"},
 
