@@ -15,6 +15,7 @@ func suites() map[string]suiteFunc {
 	for _, group := range []func() map[string]suiteFunc{
 		accessSuites,
 		commonSuites,
+		firewallSuites,
 		networkSuites,
 		qemuSuites,
 		storageSuites,

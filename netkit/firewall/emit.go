@@ -1,0 +1,240 @@
+package firewall
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// pack puts an entry into the terms of the table.
+func (t *tableBuilder) pack(e *entry, out bool) *packed {
+	c := &e.c
+	p := &packed{verdict: e.verdict, log: e.log}
+	p.family, p.out = c.family, out
+	p.src, p.spans[dimSrc] = t.place(c.src, c.family)
+	p.dst, p.spans[dimDst] = t.place(c.dst, c.family)
+	if c.iface != "" {
+		p.spans[dimIface] = []Span{one(ifaceValue(c.iface))}
+	}
+	if c.proto != 0 {
+		p.spans[dimProto] = []Span{one(uint8Value(c.proto))}
+	}
+	p.spans[dimSport], p.spans[dimDport] = portSpans(c.sport), portSpans(c.dport)
+	if c.icmp != nil {
+		p.icmp6 = c.family == 6
+		p.spans[dimType] = []Span{one(uint8Value(c.icmp.typ))}
+		if c.icmp.code >= 0 {
+			p.spans[dimCode] = []Span{one(uint8Value(c.icmp.code))}
+		}
+	}
+	for d := range p.spans {
+		p.has[d] = p.spans[d] != nil
+	}
+	p.boxes = product(p.spans)
+	return p
+}
+
+// place returns the set or the ranges that an address is compared with.
+func (t *tableBuilder) place(p place, family int) (string, []Span) {
+	if p.set != nil {
+		return t.refer(p.set, family), nil
+	}
+	var spans []Span
+	for _, r := range p.ranges {
+		spans = append(spans, addrSpan(r))
+	}
+	return "", spans
+}
+
+// portSpans joins ranges that overlap or touch: elements of a set must not.
+func portSpans(ports []portRange) []Span {
+	sorted := slices.SortedFunc(slices.Values(ports), func(a, b portRange) int { return int(a.from) - int(b.from) })
+	var joined []portRange
+	for _, r := range sorted {
+		if n := len(joined); n > 0 && int(r.from) <= int(joined[n-1].to)+1 {
+			joined[n-1].to = max(joined[n-1].to, r.to)
+			continue
+		}
+		joined = append(joined, r)
+	}
+	var spans []Span
+	for _, r := range joined {
+		spans = append(spans, portSpan(r))
+	}
+	return spans
+}
+
+// field is what a part of a condition reads.
+func (s *shape) field(dim int) Field {
+	six := s.family == 6
+	pick := func(four, other Field) Field {
+		if six {
+			return other
+		}
+		return four
+	}
+	switch dim {
+	case dimSrc:
+		return pick(FieldSrc4, FieldSrc6)
+	case dimDst:
+		return pick(FieldDst4, FieldDst6)
+	case dimIface:
+		if s.out {
+			return FieldOIF
+		}
+		return FieldIIF
+	case dimProto:
+		return FieldL4Proto
+	case dimSport:
+		return FieldSrcPort
+	case dimDport:
+		return FieldDstPort
+	case dimType:
+		if s.icmp6 {
+			return FieldICMP6Type
+		}
+		return FieldICMPType
+	}
+	if s.icmp6 {
+		return FieldICMP6Code
+	}
+	return FieldICMPCode
+}
+
+// common is what all rules of a shape compare by sets and family.
+func (t *tableBuilder) common(s *shape) []Match {
+	var out []Match
+	if s.family != 0 {
+		out = append(out, t.family(s.family))
+	}
+	if s.src != "" {
+		out = append(out, Match{Fields: []Field{s.field(dimSrc)}, Op: OpIn, Set: s.src})
+	}
+	if s.dst != "" {
+		out = append(out, Match{Fields: []Field{s.field(dimDst)}, Op: OpIn, Set: s.dst})
+	}
+	return out
+}
+
+func (t *tableBuilder) emitBucket(ch *Chain, b *bucket) {
+	switch {
+	case b.alone != nil:
+		t.emitAlone(ch, b.alone)
+		return
+	case len(b.items) == 1:
+		p := &packed{shape: b.shape, verdict: b.items[0].verdict}
+		for d := range p.spans {
+			if b.has[d] {
+				p.spans[d] = []Span{b.items[0].box[d]}
+			}
+		}
+		t.emitAlone(ch, p)
+		return
+	}
+	var fields []Field
+	for d, has := range b.has {
+		if has {
+			fields = append(fields, b.field(d))
+		}
+	}
+	elements := make([]Element, len(b.items))
+	for i, item := range b.items {
+		key := make([]Span, 0, len(fields))
+		for d, has := range b.has {
+			if has {
+				key = append(key, item.box[d])
+			}
+		}
+		elements[i] = Element{key, item.verdict}
+	}
+	ch.Rules = append(ch.Rules, Statement{Matches: t.common(&b.shape), Map: &Lookup{fields, t.constant(fields, elements, true)}})
+}
+
+// emitAlone writes one rule as one statement, two if it logs.
+func (t *tableBuilder) emitAlone(ch *Chain, p *packed) {
+	matches := t.common(&p.shape)
+	for d, spans := range p.spans {
+		f := p.field(d)
+		switch {
+		case len(spans) == 1:
+			matches = append(matches, Match{Fields: []Field{f}, Span: spans[0]})
+		case len(spans) > 1:
+			matches = append(matches, t.oneOf(f, spans))
+		}
+	}
+	t.logged(ch, matches, p.log, p.verdict)
+}
+
+// oneOf compares a field with a constant set.
+func (t *tableBuilder) oneOf(f Field, spans []Span) Match {
+	elements := make([]Element, len(spans))
+	for i, s := range spans {
+		elements[i] = Element{Key: []Span{s}}
+	}
+	return Match{Fields: []Field{f}, Op: OpIn, Set: t.constant([]Field{f}, elements, false)}
+}
+
+// constant returns the name of a set with this content. The name comes from the content: what changes is another set, and
+// equal ones are one.
+func (t *tableBuilder) constant(fields []Field, elements []Element, verdicts bool) string {
+	s := &Set{Key: fields, Elements: elements, Verdicts: verdicts}
+	sortElements(elements)
+	var content strings.Builder
+	for _, e := range elements {
+		for _, k := range e.Key {
+			fmt.Fprintf(&content, "%q-%q.", k.Lo, k.Hi)
+			s.Interval = s.Interval || !k.Single()
+		}
+		fmt.Fprintf(&content, ":%+v;", e.Verdict)
+	}
+	s.Name = "c-" + hash(fmt.Sprint(fields, verdicts)+content.String())
+	t.addSet(s)
+	return s.Name
+}
+
+func sortElements(elements []Element) {
+	slices.SortFunc(elements, func(a, b Element) int {
+		return slices.CompareFunc(a.Key, b.Key, func(x, y Span) int {
+			if c := strings.Compare(x.Lo, y.Lo); c != 0 {
+				return c
+			}
+			return strings.Compare(x.Hi, y.Hi)
+		})
+	})
+}
+
+// refer returns the name of the set of a family that a rule names, and makes sure the table has it.
+func (t *tableBuilder) refer(ref *setRef, family int) string {
+	owner := "dc"
+	switch ref.origin {
+	case fromGuest:
+		owner = "guest-" + itoa(t.c.owners[ref.scope.own])
+	case fromSDN:
+		owner = "sdn"
+	}
+	return t.addrSet(fmt.Sprintf("v%d-%s-%s", family, owner, ref.set.Name), family, func() addrSet { return ref.scope.resolve(ref.set) })
+}
+
+// addrSet makes sure that the table has a set of addresses.
+func (t *tableBuilder) addrSet(name string, family int, content func() addrSet) string {
+	if t.sets[name] {
+		return name
+	}
+	field := FieldSrc4
+	if family == 6 {
+		field = FieldSrc6
+	}
+	s := &Set{Name: name, Key: []Field{field}, Interval: true}
+	for _, r := range content().flat(family) {
+		s.Elements = append(s.Elements, Element{Key: []Span{addrSpan(r)}})
+	}
+	t.addSet(s)
+	return name
+}
+
+func (t *tableBuilder) addSet(s *Set) {
+	if !t.sets[s.Name] {
+		t.sets[s.Name] = true
+		t.t.Sets = append(t.t.Sets, s)
+	}
+}

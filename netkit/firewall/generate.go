@@ -1,0 +1,3 @@
+package firewall
+
+//go:generate go run ./gen
