@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,8 @@ const (
 	Kind       = "ServerConfiguration"
 )
 
-// Config is the configuration of one gpved. The zero value of every key is its default; `gpved init` writes the file.
+// Config is the configuration of one gpved. The zero value of every key is its default; `gpved init` writes the file. Paths
+// are absolute.
 type Config struct {
 	APIVersion string `yaml:"apiVersion"`
 	Kind       string `yaml:"kind"`
@@ -53,7 +55,7 @@ type ServerConfig struct {
 type AgentConfig struct {
 	NodeName       string `yaml:"nodeName"`                 // as in /nodes/NAME; written by init
 	AllowHostPower bool   `yaml:"allowHostPower,omitempty"` // lets the API reboot and power off the host; default false
-	RunDir         string `yaml:"runDir,omitempty"`         // sockets and records of running guests; default DATA/run
+	RunDir         string `yaml:"runDir,omitempty"`         // sockets and records of running guests, at most 72 bytes long; default DATA/run
 }
 
 // NetworkConfig is about the host's network.
@@ -91,16 +93,19 @@ type LoggingConfig struct {
 
 // ConfigError is a fault of a configuration file.
 type ConfigError struct {
-	File  string
+	File  string // empty when the value did not come from a file
 	Key   string // dotted path of the key; empty when the text itself is at fault
 	Cause error
 }
 
 func (e *ConfigError) Error() string {
-	if e.Key == "" {
-		return fmt.Sprintf("%s: %v", e.File, e.Cause)
+	text := e.Cause.Error()
+	for _, where := range []string{e.Key, e.File} {
+		if where != "" {
+			text = where + ": " + text
+		}
 	}
-	return fmt.Sprintf("%s: %s: %v", e.File, e.Key, e.Cause)
+	return text
 }
 
 func (e *ConfigError) Unwrap() error { return e.Cause }
@@ -171,18 +176,10 @@ var nodeName = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?$
 
 // fill sets defaults and checks every key.
 func (c *Config) fill() error {
-	switch {
-	case c.APIVersion != APIVersion:
-		return bad("apiVersion", "is %q, this program knows %q", c.APIVersion, APIVersion)
-	case c.Kind != Kind:
-		return bad("kind", "is %q, expected %q", c.Kind, Kind)
-	case !nodeName.MatchString(c.Agent.NodeName):
-		return bad("agent.nodeName", "%q is no host name: letters, digits and - only, at most 63", c.Agent.NodeName)
-	}
 	setDefault(&c.Server.Address, "0.0.0.0")
 	setDefault(&c.Server.Port, 8006)
-	setDefault(&c.Server.TLSCertFile, filepath.Join(c.DataDir, "pki", "server.crt"))
-	setDefault(&c.Server.TLSKeyFile, filepath.Join(c.DataDir, "pki", "server.key"))
+	setDefault(&c.Server.TLSCertFile, pki{pkiPath(c.DataDir)}.cert())
+	setDefault(&c.Server.TLSKeyFile, pki{pkiPath(c.DataDir)}.key())
 	setDefault(&c.Agent.RunDir, filepath.Join(c.DataDir, "run"))
 	setDefault(&c.Network.InterfacesFile, "/etc/network/interfaces")
 	setDefault(&c.QEMU.Accel, "auto")
@@ -190,31 +187,56 @@ func (c *Config) fill() error {
 	setDefault(&c.QEMU.UIDs.Count, 65536)
 	setDefault(&c.Logging.Level, "info")
 	setDefault(&c.Logging.Format, "text")
+	return c.check()
+}
 
-	if net.ParseIP(c.Server.Address) == nil {
+// check refuses a configuration with a bad value. All defaults are set.
+func (c *Config) check() error {
+	switch {
+	case c.APIVersion != APIVersion:
+		return bad("apiVersion", "is %q, this program knows %q", c.APIVersion, APIVersion)
+	case c.Kind != Kind:
+		return bad("kind", "is %q, expected %q", c.Kind, Kind)
+	case !nodeName.MatchString(c.Agent.NodeName):
+		return bad("agent.nodeName", "%q is no host name: letters, digits and - only, at most 63", c.Agent.NodeName)
+	case net.ParseIP(c.Server.Address) == nil:
 		return bad("server.address", "%q is no IP address", c.Server.Address)
-	}
-	if c.Server.Port < 1 || c.Server.Port > 65535 {
+	case c.Server.Port < 0 || c.Server.Port > 65535: // 0 comes from SetListen alone
 		return bad("server.port", "%d is not in 1-65535", c.Server.Port)
-	}
-	if err := oneOf("qemu.accel", c.QEMU.Accel, "auto", "kvm", "tcg"); err != nil {
-		return err
-	}
-	if err := oneOf("logging.level", c.Logging.Level, "debug", "info", "warn", "error"); err != nil {
-		return err
-	}
-	if err := oneOf("logging.format", c.Logging.Format, "text", "json"); err != nil {
-		return err
+	case len(c.Agent.RunDir) > maxRunDir:
+		return bad("agent.runDir", "%s has %d bytes, more than the %d with which the sockets of guests can be reached", c.Agent.RunDir, len(c.Agent.RunDir), maxRunDir)
 	}
 	if u := c.QEMU.UIDs; u.First < 1000 || u.Count < 1 || u.First+u.Count > 1<<31 {
 		return bad("qemu.uids", "range of %d from %d on is not within 1000-%d", u.Count, u.First, 1<<31-1)
 	}
 	_, err := c.bridges()
-	return err
+	return cmp.Or(
+		oneOf("qemu.accel", c.QEMU.Accel, "auto", "kvm", "tcg"),
+		oneOf("logging.level", c.Logging.Level, "debug", "info", "warn", "error"),
+		oneOf("logging.format", c.Logging.Format, "text", "json"),
+		absolute("server.tlsCertFile", c.Server.TLSCertFile),
+		absolute("server.tlsKeyFile", c.Server.TLSKeyFile),
+		absolute("agent.runDir", c.Agent.RunDir),
+		absolute("network.interfacesFile", c.Network.InterfacesFile),
+		absolute("logging.output", c.Logging.Output),
+		err,
+	)
+}
+
+// maxRunDir bounds the run directory: the path of a socket has at most 107 bytes, and RUN/VMID/guest/NAME is behind it.
+const maxRunDir = 72
+
+// absolute refuses a relative path, which would mean another file wherever gpved is started.
+func absolute(key, path string) error {
+	if path != "" && !filepath.IsAbs(path) {
+		return bad(key, "%q is no absolute path", path)
+	}
+	return nil
 }
 
 func (c *Config) bridges() ([]hostnet.Bridge, error) {
 	var out []hostnet.Bridge
+	networks := map[string]netip.Prefix{}
 	for i, b := range c.Network.Bridges {
 		key := fmt.Sprintf("network.bridges[%d]", i)
 		cidr, err := netip.ParsePrefix(b.CIDR)
@@ -225,6 +247,15 @@ func (c *Config) bridges() ([]hostnet.Bridge, error) {
 		if err := br.Check(); err != nil {
 			return nil, &ConfigError{Key: key, Cause: err}
 		}
+		if _, twice := networks[b.Name]; twice {
+			return nil, bad(key+".name", "%s is there already", b.Name)
+		}
+		for other, n := range networks {
+			if n.Overlaps(cidr) {
+				return nil, bad(key+".cidr", "%s overlaps with %s of %s", cidr, n, other)
+			}
+		}
+		networks[b.Name] = cidr
 		out = append(out, br)
 	}
 	return out, nil
@@ -251,7 +282,7 @@ func (c *Config) Listen() string {
 	return net.JoinHostPort(c.Server.Address, strconv.Itoa(c.Server.Port))
 }
 
-// SetListen replaces the address of the listener by ADDR:PORT; an empty ADDR is every address.
+// SetListen replaces the address of the listener by ADDR:PORT; an empty ADDR is every address, port 0 a free one.
 func (c *Config) SetListen(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
@@ -264,7 +295,7 @@ func (c *Config) SetListen(s string) error {
 		return fmt.Errorf("listen address %q: port %q is no number", s, port)
 	}
 	c.Server.Address = host
-	return c.fill()
+	return c.check()
 }
 
 func (c *Config) level() slog.Level {
@@ -278,5 +309,5 @@ func (c *Config) level() slog.Level {
 // SetAccel replaces the accelerator of guests.
 func (c *Config) SetAccel(accel string) error {
 	c.QEMU.Accel = accel
-	return c.fill()
+	return c.check()
 }

@@ -3,6 +3,7 @@ package daemon
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -26,6 +27,12 @@ func TestConfigDefaults(t *testing.T) {
 	require.Equal(t, UIDRange{First: 700000, Count: 65536}, c.QEMU.UIDs)
 	require.NoError(t, c.SetListen("[::1]:443"))
 	require.Equal(t, "[::1]:443", c.Listen())
+	require.NoError(t, c.SetListen("127.0.0.1:0"))
+	require.NoError(t, c.SetAccel("tcg"))
+	require.Equal(t, "127.0.0.1:0", c.Listen(), "a free port stays one")
+	require.EqualError(t, c.SetAccel("xen"), `qemu.accel: "xen" is none of auto, kvm, tcg`)
+	require.NoError(t, c.SetAccel("auto"))
+	require.EqualError(t, c.SetListen("127.0.0.1:70000"), "server.port: 70000 is not in 1-65535")
 	require.Error(t, c.SetListen("8006"))
 	require.Error(t, c.SetListen("localhost:http"))
 }
@@ -46,8 +53,15 @@ func TestConfigFaultsNameTheKey(t *testing.T) {
 		"apiVersion: v2\nkind: ServerConfiguration\n":                               "apiVersion",
 		"apiVersion: gpve.io/v1\nkind: Pod\n":                                       "kind",
 		"apiVersion: gpve.io/v1\nkind: ServerConfiguration\nagent: {nodeName: a.b}": "agent.nodeName",
-		head + "---\nx: 1\n": "more than one",
-		"a: [":               "line 1",
+		head + "---\nx: 1\n":            "more than one",
+		head + "agent: {runDir: run}\n": "line 5",
+		"apiVersion: gpve.io/v1\nkind: ServerConfiguration\nagent: {nodeName: a, runDir: run}":                              `agent.runDir: "run" is no absolute path`,
+		"apiVersion: gpve.io/v1\nkind: ServerConfiguration\nagent: {nodeName: a, runDir: /" + strings.Repeat("r", 72) + "}": "agent.runDir: ",
+		head + "logging: {output: gpved.log}\n": "logging.output",
+		head + "server: {port: -1}\n":           "server.port: -1",
+		head + "network: {bridges: [{name: vmbr0, cidr: 10.0.0.1/24}, {name: vmbr0, cidr: 10.0.1.1/24}]}\n": "network.bridges[1].name",
+		head + "network: {bridges: [{name: vmbr0, cidr: 10.0.0.1/24}, {name: vmbr1, cidr: 10.0.0.9/8}]}\n":  "network.bridges[1].cidr",
+		"a: [": "line 1",
 	} {
 		_, err := load(t, text)
 		require.ErrorContains(t, err, want, text)

@@ -10,13 +10,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/turtacn/go-proxmox/cluster"
-	"github.com/turtacn/go-proxmox/cluster/boltstore"
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/internal/console"
 	"github.com/turtacn/go-proxmox/internal/datacenter"
@@ -56,43 +55,61 @@ type Daemon struct {
 	print   string // SHA-256 of the certificate
 }
 
-// New opens the state and builds the services. It starts nothing.
-func New(ctx context.Context, cfg *Config) (d *Daemon, err error) {
-	d = &Daemon{cfg: cfg}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, d.Close())
-		}
-	}()
-	if d.log, d.logFile, err = newLogger(cfg); err != nil {
-		return nil, err
-	}
-	if d.cert, err = tls.LoadX509KeyPair(cfg.Server.TLSCertFile, cfg.Server.TLSKeyFile); err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
-	if d.print, err = fingerprint(cfg.Server.TLSCertFile); err != nil {
-		return nil, err
-	}
-	if err = makeDataDir(cfg.DataDir); err != nil {
-		return nil, err
-	}
-	if d.store, err = boltstore.Open(stateFile(cfg.DataDir), nil); err != nil {
-		return nil, fmt.Errorf("state: %w", err)
-	}
-	if err = d.build(ctx); err != nil {
-		return nil, err
+// New opens the state of an initialized data directory and builds the services. It starts nothing.
+func New(ctx context.Context, cfg *Config) (*Daemon, error) {
+	d := &Daemon{cfg: cfg}
+	if err := d.open(ctx); err != nil {
+		return nil, errors.Join(err, d.Close())
 	}
 	d.route()
 	return d, nil
 }
 
+// open opens and builds everything. What it has opened when it fails is in d.
+func (d *Daemon) open(ctx context.Context) (err error) {
+	cfg := d.cfg
+	if d.log, d.logFile, err = newLogger(cfg); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	if d.cert, err = tls.LoadX509KeyPair(cfg.Server.TLSCertFile, cfg.Server.TLSKeyFile); err != nil {
+		return fmt.Errorf("certificate: %w", err)
+	}
+	if d.print, err = fingerprint(cfg.Server.TLSCertFile); err != nil {
+		return err
+	}
+	if left := time.Until(d.cert.Leaf.NotAfter); left < expiryWarning {
+		d.log.Warn("the certificate of the API expires", "file", cfg.Server.TLSCertFile, "at", d.cert.Leaf.NotAfter)
+	}
+	if warning := reachWarning(cfg.DataDir); warning != "" {
+		d.log.Warn(warning)
+	}
+	// Without its state a node would come up empty and forget its guests.
+	if _, err := os.Stat(stateFile(cfg.DataDir)); err != nil {
+		return fmt.Errorf("the state is missing: %w", err)
+	}
+	if d.store, err = openState(cfg.DataDir); err != nil {
+		return err
+	}
+	if _, err := makeDataDir(cfg); err != nil {
+		return err
+	}
+	return d.build(ctx)
+}
+
+// expiryWarning is how long before its end a certificate is worth a warning at the start.
+const expiryWarning = 30 * 24 * time.Hour
+
 // build makes the services in the order in which they stand on each other.
 func (d *Daemon) build(ctx context.Context) (err error) {
 	name := d.cfg.Agent.NodeName
-	if d.tasks, err = task.New(d.store, task.Options{Node: name, LogDir: filepath.Join(d.cfg.DataDir, "log"), Logger: d.log}); err != nil {
+	if d.tasks, err = task.New(d.store, task.Options{Node: name, LogDir: logPath(d.cfg.DataDir), Logger: d.log}); err != nil {
 		return err
 	}
-	if d.access, err = access.New(d.store, &access.Options{Logger: d.log}); err != nil {
+	if d.access, err = access.New(d.store, &access.Options{
+		Logger:          d.log,
+		LoggedIn:        func(user string) { d.center.LoggedIn(user) },
+		PasswordChanged: func(user string) { d.center.PasswordChanged(user) },
+	}); err != nil {
 		return err
 	}
 	d.inv = inventory.New(d.store, d.log)
@@ -148,7 +165,7 @@ func (d *Daemon) buildNet(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.net, err = hostnet.New(hostnet.Options{Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName})
+	d.net, err = hostnet.New(hostnet.Options{Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName, Access: d.access})
 	return err
 }
 
@@ -171,7 +188,9 @@ func (d *Daemon) route() {
 	proxmoxapi.RegisterTasks(r, task.NewAPI(d.tasks, d.access))
 	proxmoxapi.RegisterVMs(r, d.vms)
 	proxmoxapi.RegisterConsoles(r, d.console)
-	d.handler = proxmoxapi.New(r, authenticator{d.access}, &proxmoxapi.Options{Node: d.cfg.Agent.NodeName, Logger: d.log})
+	d.handler = proxmoxapi.New(r, authenticator{d.access}, &proxmoxapi.Options{
+		Node: d.cfg.Agent.NodeName, Logger: d.log, AccessLog: d.logRequest,
+	})
 }
 
 // Handler returns the API for use without Run's listener. The daemon must be running.
@@ -184,58 +203,79 @@ func (d *Daemon) Access() *access.Service { return d.access }
 // called once with the listener's address when the API answers; it may be nil.
 func (d *Daemon) Run(ctx context.Context, ready func(addr net.Addr)) (err error) {
 	defer func() { err = errors.Join(err, d.Close()) }()
-	if err := d.net.EnsureBridges(ctx); err != nil {
+	l, err := net.Listen("tcp", d.cfg.Listen()) // before the host is touched: the port may be another server's
+	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", d.cfg.Listen())
-	if err != nil {
+	defer l.Close() // for the ways out before Serve, which closes it too
+	if err := d.net.EnsureBridges(ctx); err != nil {
 		return err
 	}
 	// Everything that only reads ends with ctx. What operations write through ends after them.
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
-	g, running := errgroup.WithContext(ctx)
-	back, _ := errgroup.WithContext(background)
-	back.Go(func() error { return ended(background, d.inv.Run(background)) })
-	back.Go(func() error { return ended(background, d.access.Run(background)) })
-	back.Go(func() error { return ended(background, d.volumes.Run(background)) })
-	back.Go(func() error { return ended(background, d.center.Run(background)) })
-	select {
-	case <-d.inv.Ready():
-	case <-ctx.Done():
+	back, alive := errgroup.WithContext(background)
+	for _, run := range []func(context.Context) error{d.inv.Run, d.access.Run, d.volumes.Run, d.center.Run} {
+		back.Go(func() error { return ended(background, run(alive)) })
 	}
-	if err := d.vms.Recover(ctx); err != nil {
-		l.Close()
-		return err
-	}
-	g.Go(func() error { return d.tasks.Run(running) })
-	g.Go(func() error { d.vms.Sample(running); return nil })
-	g.Go(func() error { return d.serve(running, l, ready) })
-	err = g.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(alive, stop)() // one of them has failed
+	err = d.work(ctx, l, ready)
 	d.vms.Close()
 	stopBackground()
 	return errors.Join(err, back.Wait())
 }
 
+// work finds the guests again, runs operations and answers the API until ctx ends or something fails.
+func (d *Daemon) work(ctx context.Context, l net.Listener, ready func(net.Addr)) error {
+	select {
+	case <-d.inv.Ready():
+	case <-ctx.Done():
+		return nil
+	}
+	if err := d.vms.Recover(ctx); err != nil {
+		return ended(ctx, err)
+	}
+	g, running := errgroup.WithContext(ctx)
+	g.Go(func() error { return d.tasks.Run(running) })
+	g.Go(func() error { d.vms.Sample(running); return nil })
+	g.Go(func() error { return d.serve(running, l, ready) })
+	g.Go(func() error { d.startOnBoot(running); return nil })
+	return g.Wait()
+}
+
+// serve answers the API.
 func (d *Daemon) serve(ctx context.Context, l net.Listener, ready func(net.Addr)) error {
 	select {
 	case <-d.tasks.Ready():
 	case <-ctx.Done():
-		return l.Close()
+		return nil
 	}
-	boot := make(chan struct{})
-	go func() { // ends with ctx at the latest
-		defer close(boot)
-		if firstStart(d.cfg.Agent.RunDir) {
-			d.vms.StartOnBoot(ctx)
-		}
-	}()
 	if ready != nil {
 		ready(l.Addr())
 	}
-	err := d.handler.Serve(ctx, l, &tls.Config{Certificates: []tls.Certificate{d.cert}, MinVersion: tls.VersionTLS12})
-	<-boot
-	return ended(ctx, err)
+	return ended(ctx, d.handler.Serve(ctx, l, &tls.Config{Certificates: []tls.Certificate{d.cert}, MinVersion: tls.VersionTLS12}))
+}
+
+// startOnBoot starts the guests that want it, once after each start of the host.
+func (d *Daemon) startOnBoot(ctx context.Context) {
+	select {
+	case <-d.tasks.Ready():
+	case <-ctx.Done():
+		return
+	}
+	boot, ok := newBoot(d.cfg.Agent.RunDir)
+	if !ok {
+		return
+	}
+	d.vms.StartOnBoot(ctx)
+	if ctx.Err() != nil {
+		return // the next start of gpved goes on
+	}
+	if err := boot.done(); err != nil {
+		d.log.Warn("the start of the guests at boot is not noted down", "err", err)
+	}
 }
 
 // ended passes over the error of something that was told to end.

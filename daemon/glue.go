@@ -1,8 +1,8 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/access"
+	"github.com/turtacn/go-proxmox/internal/atomicfile"
 	"github.com/turtacn/go-proxmox/internal/datacenter"
 	"github.com/turtacn/go-proxmox/internal/node"
 	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
@@ -34,6 +35,13 @@ func newLogger(cfg *Config) (*slog.Logger, io.Closer, error) {
 		return slog.New(slog.NewJSONHandler(out, o)), file, nil
 	}
 	return slog.New(slog.NewTextHandler(out, o)), file, nil
+}
+
+// logRequest notes down a request, for those who look for a fault. The query is not there: it may hold secrets.
+func (d *Daemon) logRequest(e proxmoxapi.AccessEntry) {
+	d.log.LogAttrs(context.Background(), slog.LevelDebug, "request", slog.String("remote", e.Remote), slog.String("user", e.AuthID),
+		slog.String("method", e.Method), slog.String("uri", e.URI), slog.Int("status", e.Status), slog.Int64("bytes", e.Bytes),
+		slog.Duration("took", e.Duration))
 }
 
 // storageRows are the enabled storages of this node for the list of resources.
@@ -90,22 +98,25 @@ func outboundAddress() string {
 	return ""
 }
 
-// firstStart reports whether this is the daemon's first start since the host's, and remembers it.
-func firstStart(runDir string) bool {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return false
-	}
-	file := filepath.Join(runDir, "boot-id")
-	last, err := os.ReadFile(file)
-	if err == nil && string(last) == string(boot) {
-		return false
-	}
-	if err := errors.Join(os.MkdirAll(runDir, 0o711), os.WriteFile(file, boot, 0o600)); err != nil {
-		return false
-	}
-	return true
+// boot is a start of the host.
+type boot struct {
+	id   []byte
+	file string // holds the id of the boot whose guests are started
 }
+
+// newBoot reports whether the guests of the host's present boot are yet to be started.
+func newBoot(runDir string) (*boot, bool) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, false
+	}
+	b := &boot{id, filepath.Join(runDir, "boot-id")}
+	last, err := os.ReadFile(b.file)
+	return b, err != nil || !bytes.Equal(last, id)
+}
+
+// done notes down that the guests are started.
+func (b *boot) done() error { return atomicfile.Write(b.file, b.id, 0o600) }
 
 // authenticator speaks the API's word for credentials.
 type authenticator struct{ *access.Service }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 
@@ -34,53 +35,60 @@ type InitResult struct {
 	CAFile      string
 	Fingerprint string // SHA-256 of the server's certificate
 	Bridges     []string
+	Warning     string // what will not work as it is; empty if nothing is known
 }
 
 // ErrInitialized is a data directory that is in use already.
 var ErrInitialized = errors.New("data directory is initialized already")
 
+// ErrForeign is a folder that holds what no data directory does.
+var ErrForeign = errors.New("folder is in use for something else")
+
 // Init makes a data directory: certificates, the state with the password of root@pam, the configuration file. It refuses
-// one that has a configuration file, which is written last, so that a half-made directory can be made again.
-func Init(ctx context.Context, o InitOptions) (*InitResult, error) {
-	dir, err := filepath.Abs(o.DataDir)
+// one that has a configuration file or holds anything foreign. What fails removes what it has made. The configuration file
+// is written last, so that what a crash has left is completed by the next Init.
+func Init(ctx context.Context, o InitOptions) (_ *InitResult, err error) {
+	cfg, err := o.config()
 	if err != nil {
 		return nil, err
 	}
-	file := filepath.Join(dir, ConfigFile)
-	if _, err := os.Stat(file); err == nil {
-		return nil, fmt.Errorf("%s: %w", dir, ErrInitialized)
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	dir := cfg.DataDir
+	if err := vacant(dir); err != nil {
 		return nil, err
 	}
-	if o.Node == "" {
-		if o.Node, err = hostName(); err != nil {
-			return nil, err
-		}
-	}
-	cfg := &Config{APIVersion: APIVersion, Kind: Kind, DataDir: dir, Agent: AgentConfig{NodeName: o.Node}, Network: NetworkConfig{Bridges: o.Bridges}}
-	checked := *cfg
-	if err := checked.fill(); err != nil {
-		return nil, err
-	}
-	res := &InitResult{Node: o.Node}
+	res := &InitResult{Node: cfg.Agent.NodeName}
 	if o.Password == "" {
 		res.Password = rand.Text()
 		o.Password = res.Password
-	} else if len(o.Password) < minPassword {
+	} else if utf8.RuneCountInString(o.Password) < minPassword {
 		return nil, fmt.Errorf("the password is shorter than %d characters", minPassword)
 	}
-	if err := makeDataDir(dir); err != nil {
+	filled := *cfg
+	if err := filled.fill(); err != nil {
 		return nil, err
 	}
-	names, err := hostNames(o.Node)
+	made, err := makeDataDir(&filled)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, made.remove())
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
-	p := pki{filepath.Join(dir, "pki")}
-	if err := p.create(o.Node, names, time.Now()); err != nil {
+	store, err := openState(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }() // before the removal
+	if err := vacant(dir); err != nil {                      // another Init may have had the lock until now
+		return nil, err
+	}
+	p := pki{pkiPath(dir)}
+	if err := p.ensure(cfg.Agent.NodeName, time.Now()); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
-	if err := makeState(ctx, dir, o.Password); err != nil {
+	if err := fillState(ctx, store, dir, o.Password); err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	res.CAFile = p.caCert()
@@ -90,11 +98,45 @@ func Init(ctx context.Context, o InitOptions) (*InitResult, error) {
 	for _, b := range o.Bridges {
 		res.Bridges = append(res.Bridges, b.Name+" "+b.CIDR)
 	}
+	res.Warning = reachWarning(dir)
 	text, err := yaml.Marshal(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return res, atomicfile.Write(file, append([]byte(configHead), text...), 0o600)
+	return res, atomicfile.Write(filepath.Join(dir, ConfigFile), append([]byte(configHead), text...), 0o600)
+}
+
+// config is the configuration to be written, without its defaults.
+func (o *InitOptions) config() (*Config, error) {
+	dir, err := filepath.Abs(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	node := o.Node
+	if node == "" {
+		if node, err = hostName(); err != nil {
+			return nil, err
+		}
+	}
+	return &Config{
+		APIVersion: APIVersion, Kind: Kind, DataDir: dir, Agent: AgentConfig{NodeName: node}, Network: NetworkConfig{Bridges: o.Bridges},
+	}, nil
+}
+
+// vacant refuses a folder that is a data directory, or somebody else's.
+func vacant(dir string) error {
+	_, err := os.Stat(filepath.Join(dir, ConfigFile))
+	if err == nil {
+		return fmt.Errorf("%s: %w", dir, ErrInitialized)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	name, err := foreign(dir)
+	if err == nil && name != "" {
+		err = fmt.Errorf("%s: %w: it holds %q", dir, ErrForeign, name)
+	}
+	return err
 }
 
 const configHead = "# Configuration of gpved. `gpved run --help` says where every key is described.\n"
@@ -102,47 +144,36 @@ const configHead = "# Configuration of gpved. `gpved run --help` says where ever
 // minPassword is the shortest password in characters, as the API has it.
 const minPassword = 5
 
-// makeDataDir makes the folders. Guests run as users of their own and must reach their disks and sockets, so the folders on
-// the way can be entered, but not listed, by everybody.
-func makeDataDir(dir string) error {
-	for _, d := range []string{dir, localPath(dir), filepath.Join(dir, "run")} {
-		if err := os.MkdirAll(d, 0o711); err != nil {
-			return err
-		}
-		if err := os.Chmod(d, 0o711); err != nil {
-			return err
-		}
-	}
-	for _, d := range []string{"state", "log"} {
-		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func stateFile(dir string) string { return filepath.Join(dir, "state", "gpve.db") }
-
 // localStorage is the storage that every node begins with, for every kind of content.
 const localStorage = "dir: local\n\tpath %s\n\tcontent backup,images,import,iso,rootdir,snippets,vztmpl\n\tprune-backups keep-all=1\n\n"
 
-// makeState makes the state with the password of root@pam and the storage local. A half-made one is completed.
-func makeState(ctx context.Context, dir, password string) error {
+// openState opens the state and so locks the data directory.
+func openState(dir string) (cluster.Store, error) {
 	store, err := boltstore.Open(stateFile(dir), nil)
+	if errors.Is(err, cluster.ErrInUse) {
+		return nil, fmt.Errorf("another gpved works in %s: %w", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	return store, nil
+}
+
+// fillState sets the password of root@pam and, unless there are storages, makes the storage local.
+func fillState(ctx context.Context, store cluster.Store, dir, password string) error {
+	acc, err := access.New(store, nil)
 	if err != nil {
 		return err
 	}
-	acc, err := access.New(store, nil)
-	if err == nil {
-		err = acc.SetRootPassword(ctx, password)
+	if err := acc.SetRootPassword(ctx, password); err != nil {
+		return err
 	}
-	if err == nil {
-		_, err = store.Txn(ctx, cluster.Put(volume.Key, fmt.Appendf(nil, localStorage, localPath(dir))))
+	_, err = store.Txn(ctx, cluster.If(cluster.Absent(volume.Key)), cluster.Put(volume.Key, fmt.Appendf(nil, localStorage, localPath(dir))))
+	if errors.Is(err, cluster.ErrConflict) {
+		return nil
 	}
-	return errors.Join(err, store.Close())
+	return err
 }
-
-func localPath(dir string) string { return filepath.Join(dir, "local") }
 
 func hostName() (string, error) {
 	name, err := os.Hostname()

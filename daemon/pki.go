@@ -5,6 +5,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -35,11 +36,20 @@ const (
 	serverLife = 2 * 365 * 24 * time.Hour
 )
 
-// create makes a certificate authority and a server certificate for the names. The private keys are 0600.
-func (p pki) create(node string, names []string, now time.Time) error {
-	if err := os.MkdirAll(p.dir, 0o700); err != nil {
+// ensure makes the files unless there is a certificate with its key, which may be the operator's own.
+func (p pki) ensure(node string, now time.Time) error {
+	if _, err := tls.LoadX509KeyPair(p.cert(), p.key()); err == nil {
+		return nil
+	}
+	names, err := hostNames(node)
+	if err != nil {
 		return err
 	}
+	return p.create(node, names, now)
+}
+
+// create makes a certificate authority and a server certificate for the names. The private keys are 0600.
+func (p pki) create(node string, names []string, now time.Time) error {
 	ca, caKey, err := newCA(node, now)
 	if err != nil {
 		return err

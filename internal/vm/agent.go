@@ -7,20 +7,45 @@ import (
 	"time"
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
-	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 	"github.com/turtacn/go-proxmox/qmp"
 	"github.com/turtacn/go-proxmox/qmp/qga"
 )
 
 func (s *Service) agentSocket(id int) string { return filepath.Join(s.guestDir(id), "qga") }
 
-// agentTimeout bounds a call of the guest agent.
-const agentTimeout = 5 * time.Second
+// How long commands of the guest agent may take.
+const (
+	agentTimeout  = 5 * time.Second
+	freezeTimeout = time.Hour
+	thawTimeout   = 3 * time.Minute
+	slowTimeout   = 10 * time.Minute // trimming and shutting down
+)
 
 var errNoAgent = call.Errorf("QEMU guest agent is not running")
 
-// withAgent talks to a guest's agent. An agent that does not answer is the error that clients wait on.
-func (s *Service) withAgent(ctx context.Context, id int, talk func(context.Context, *qga.Client) error) error {
+// dialAgent waits for its turn and connects to a guest's agent, whether or not one listens. hangUp ends the connection.
+func (s *Service) dialAgent(ctx context.Context, g *guest) (a *qga.Client, hangUp func(), err error) {
+	select {
+	case <-g.agent:
+	case <-g.gone:
+		return nil, nil, call.Errorf("VM %d is not running", g.id)
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	a, err = qga.Dial(ctx, s.agentSocket(g.id), nil)
+	if err != nil {
+		g.agent <- struct{}{}
+		return nil, nil, err
+	}
+	return a, func() {
+		_ = a.Close()
+		g.agent <- struct{}{}
+	}, nil
+}
+
+// withAgent talks to a guest's agent, which must answer within three seconds; then the talk has the time limit. An agent
+// that does not answer is the error that clients wait on.
+func (s *Service) withAgent(ctx context.Context, id int, limit time.Duration, talk func(context.Context, agent) error) error {
 	v, err := s.Load(ctx, id)
 	if err != nil {
 		return err
@@ -28,20 +53,54 @@ func (s *Service) withAgent(ctx context.Context, id int, talk func(context.Conte
 	if !v.Config.Main.Has("agent") {
 		return call.Errorf("No QEMU guest agent configured")
 	}
-	if s.guest(id) == nil {
+	g := s.guest(id)
+	if g == nil {
 		return call.Errorf("VM %d is not running", id)
 	}
-	ctx, cancel := context.WithTimeout(ctx, agentTimeout)
+	waiting, cancel := context.WithTimeout(ctx, agentTimeout)
 	defer cancel()
-	a, err := qga.Dial(ctx, s.agentSocket(id), nil)
-	if err != nil {
+	a, hangUp, err := s.dialAgent(waiting, g)
+	if err == nil {
+		defer hangUp()
+		err = a.Ping(waiting)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return errNoAgent
 	}
-	defer a.Close()
-	if err := a.Ping(ctx); err != nil {
+	ctx, cancelTalk := context.WithTimeout(ctx, limit)
+	defer cancelTalk()
+	return talk(ctx, agent{a, id})
+}
+
+// agent is a guest's agent that has answered. What goes wrong is told in Proxmox VE's words; an error of the agent's own
+// stays a *qmp.Error.
+type agent struct {
+	*qga.Client
+	id int
+}
+
+func (a agent) Do(ctx context.Context, cmd string, args, out any) error {
+	return a.explain(cmd, a.Client.Do(ctx, cmd, args, out))
+}
+
+func (a agent) explain(cmd string, err error) error {
+	why := ""
+	switch {
+	case err == nil, errors.As(err, new(*qmp.Error)), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, qga.ErrNotRunning):
 		return errNoAgent
+	case errors.Is(err, qga.ErrNoReply), errors.Is(err, context.DeadlineExceeded):
+		why = "got timeout"
+	case errors.Is(err, qga.ErrBadReply):
+		why = "bad reply"
+	default:
+		why = "client closed connection"
 	}
-	return talk(ctx, a)
+	return &call.Error{Status: 500, Text: call.Errorf("VM %d qga command '%s' failed - %s", a.id, cmd, why).Error(), Err: err}
 }
 
 // agentResult is how answers of the agent are wrapped.
@@ -49,25 +108,31 @@ type agentResult struct {
 	Result any `json:"result"`
 }
 
+// agentError is the error of an agent as part of an answer.
+type agentError struct {
+	Error struct {
+		Class string `json:"class"`
+		Desc  string `json:"desc"`
+	} `json:"error"`
+}
+
 // answer wraps what the agent said; an error of the agent's own is an answer, too.
 func answer(v any, err error) (any, error) {
 	if e, ok := errors.AsType[*qmp.Error](err); ok {
-		return agentResult{map[string]any{"error": map[string]string{"class": string(e.Class), "desc": e.Desc}}}, nil
+		var out agentError
+		out.Error.Class, out.Error.Desc = string(e.Class), e.Desc
+		return agentResult{out}, nil
 	}
-	return agentResult{v}, err
+	if err != nil {
+		return nil, err
+	}
+	return agentResult{v}, nil
 }
 
-// PostNodesQemuAgentPing answers POST /nodes/{node}/qemu/{vmid}/agent/ping.
-func (s *Service) PostNodesQemuAgentPing(ctx context.Context, req *schema.PostNodesQemuAgentPing) (any, error) {
-	err := s.withAgent(ctx, int(req.Vmid), func(context.Context, *qga.Client) error { return nil })
-	return answer(struct{}{}, err)
-}
-
-// GetNodesQemuAgentNetworkGetInterfaces answers GET …/agent/network-get-interfaces.
-func (s *Service) GetNodesQemuAgentNetworkGetInterfaces(ctx context.Context, req *schema.GetNodesQemuAgentNetworkGetInterfaces) (any, error) {
-	var out any
-	err := s.withAgent(ctx, int(req.Vmid), func(ctx context.Context, a *qga.Client) error {
-		return a.Do(ctx, "guest-network-get-interfaces", nil, &out)
-	})
-	return answer(out, err)
+// refused makes an error of the agent's own the error of the call, for commands that are no plain question.
+func refused(err error) error {
+	if e, ok := errors.AsType[*qmp.Error](err); ok {
+		return &call.Error{Status: 500, Text: "Agent error: " + e.Desc, Err: err}
+	}
+	return err
 }

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
@@ -61,8 +62,10 @@ func (s *Service) PutNodesQemuConfig(ctx context.Context, req *schema.PutNodesQe
 func (s *Service) setNow(ctx context.Context, p *updateParams) error {
 	sp := spec(ctx, opSetSync, p.ID, p)
 	sp.Hidden, sp.StartWithin = true, lockTimeout
-	_, err := s.o.Tasks.SubmitWait(ctx, sp)
-	return s.busy(p.ID, err)
+	if _, err := s.o.Tasks.SubmitWait(ctx, sp); err != nil {
+		return s.busy(p.ID, err)
+	}
+	return s.seen(ctx)
 }
 
 // PostNodesQemuConfig answers POST /nodes/{node}/qemu/{vmid}/config: a task, whose end is awaited for background_delay seconds.
@@ -92,33 +95,40 @@ func (s *Service) PostNodesQemuConfig(ctx context.Context, req *schema.PostNodes
 
 // checkUpdate makes the checks of a change that are done before it is accepted.
 func (s *Service) checkUpdate(ctx context.Context, id int, params schema.Params) (*updateParams, error) {
+	skipLock := params.Bool("skiplock")
+	if err := rootOnly(ctx, map[string]bool{"skiplock": skipLock}); err != nil {
+		return nil, err
+	}
 	u, err := vmconfig.NewUpdate(texts(params))
 	if err != nil {
 		return nil, err
 	}
-	p := &updateParams{ID: id, Update: *u, Digest: params.String("digest"), SkipLock: params.Bool("skiplock")}
-	if err := rootOnly(ctx, map[string]bool{"skiplock": p.SkipLock}); err != nil {
-		return nil, err
-	}
+	p := &updateParams{ID: id, Update: *u, Digest: params.String("digest"), SkipLock: skipLock}
 	v, err := s.Load(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.checkDigest(p.Digest); err != nil {
-		return nil, err
-	}
-	if !p.SkipLock {
-		if err := v.checkLock(); err != nil {
+	if script, ok := u.Set["hookscript"]; ok {
+		if err := s.checkHookscript(ctx, script); err != nil {
 			return nil, err
 		}
 	}
-	changed := *u
-	changed.Set = vmconfig.Section(u.Set).Clone()
-	changed.Resolve(v.Config)
-	if err := s.checkChanges(ctx, id, "", changed.Changes(v.Config)); err != nil {
+	if err := s.authorize(ctx, v, *u); err != nil {
 		return nil, err
 	}
-	return p, s.checkNewDrives(ctx, v, u.Set)
+	return p, p.checkState(v)
+}
+
+// authorize checks the caller's privileges for a change of the VM as it is now.
+func (s *Service) authorize(ctx context.Context, v *VM, u vmconfig.Update) error {
+	now := v.Config.Clone()
+	u.Set, u.Delete = vmconfig.Section(u.Set).Clone(), slices.Clone(u.Delete)
+	fresh := vmconfig.Section(u.Set).Clone()
+	u.Resolve(now)
+	if err := s.checkChanges(ctx, v.ID, "", u.Changes(now)); err != nil {
+		return err
+	}
+	return s.checkNewDrives(ctx, v, fresh)
 }
 
 // checkNewDrives checks the volumes of a change, but for those that the VM has in that slot anyway.

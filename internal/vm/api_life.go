@@ -10,15 +10,18 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
 
-// PostNodesQemu answers POST /nodes/{node}/qemu: creates a VM. Beyond Proxmox VE the id may be left out.
+// PostNodesQemu answers POST /nodes/{node}/qemu: creates a VM.
 func (s *Service) PostNodesQemu(ctx context.Context, req *schema.PostNodesQemu) (string, error) {
 	params := texts(req.Params)
 	if _, ok := params["archive"]; ok {
 		return "", call.Status(501, "restoring from an archive is not available yet")
 	}
+	if req.Params.Bool("live-restore") {
+		return "", call.Status(501, "starting a guest while its disks are imported is not available yet")
+	}
 	p := createParams{
 		ID: int(req.Params.Int("vmid")), Options: vmconfig.Options(params), Storage: params["storage"], Pool: params["pool"],
-		Start: req.Params.Bool("start"),
+		Start: req.Params.Bool("start"), HA: req.Params.Bool("ha-managed"),
 	}
 	if keys, ok := p.Options["sshkeys"]; ok {
 		if err := vmconfig.CheckSSHKeys(keys); err != nil {
@@ -67,6 +70,11 @@ func (s *Service) checkCreate(ctx context.Context, p createParams) error {
 			return err
 		}
 	}
+	if p.HA {
+		if err := s.o.Access.Check(ctx, "/", "Sys.Console"); err != nil {
+			return err
+		}
+	}
 	if p.Start {
 		if err := s.o.Access.CheckVM(ctx, p.ID, p.Pool, "VM.PowerMgmt"); err != nil {
 			return err
@@ -85,6 +93,11 @@ func (s *Service) checkCreate(ctx context.Context, p createParams) error {
 	if err := s.checkChanges(ctx, p.ID, p.Pool, changes); err != nil {
 		return err
 	}
+	if script, ok := p.Options["hookscript"]; ok {
+		if err := s.checkHookscript(ctx, script); err != nil {
+			return err
+		}
+	}
 	if machine, ok := p.Options["machine"]; ok {
 		if err := vmconfig.CheckMachine(machine); err != nil {
 			return err
@@ -95,7 +108,7 @@ func (s *Service) checkCreate(ctx context.Context, p createParams) error {
 
 // DeleteNodesQemuVmid answers DELETE /nodes/{node}/qemu/{vmid}.
 func (s *Service) DeleteNodesQemuVmid(ctx context.Context, req *schema.DeleteNodesQemuVmid) (string, error) {
-	p := destroyParams{ID: int(req.Vmid), Unreferenced: isTrue(req.DestroyUnreferencedDisks), SkipLock: isTrue(req.Skiplock)}
+	p := destroyParams{ID: int(req.Vmid), Unreferenced: isTrue(req.DestroyUnreferencedDisks), Purge: isTrue(req.Purge), SkipLock: isTrue(req.Skiplock)}
 	if err := rootOnly(ctx, map[string]bool{"skiplock": p.SkipLock}); err != nil {
 		return "", err
 	}
@@ -119,12 +132,8 @@ func (s *Service) PutNodesQemuResize(ctx context.Context, req *schema.PutNodesQe
 	if err != nil {
 		return "", err
 	}
-	if d, ok, err := v.Config.Main.Drive(p.Disk); ok && err == nil {
-		if storageID, _, ok := d.Volume(); ok {
-			if err := s.o.Access.Check(ctx, "/storage/"+storageID, "Datastore.AllocateSpace"); err != nil {
-				return "", err
-			}
-		}
+	if err := s.checkResize(ctx, v, p.Disk); err != nil {
+		return "", err
 	}
 	return s.submit(ctx, spec(ctx, opResize, p.ID, p))
 }
@@ -164,7 +173,7 @@ func (s *Service) PostNodesQemuClone(ctx context.Context, req *schema.PostNodesQ
 	return upid, s.seen(ctx)
 }
 
-// checkCloneCall adds the caller's privileges to the checks of a clone.
+// checkCloneCall makes all checks of a clone, in Proxmox VE's order.
 func (s *Service) checkCloneCall(ctx context.Context, v *VM, p cloneParams) error {
 	if p.Pool != "" {
 		if err := s.poolExists(ctx, p.Pool); err != nil {
@@ -179,26 +188,7 @@ func (s *Service) checkCloneCall(ctx context.Context, v *VM, p cloneParams) erro
 	if err := s.checkClone(ctx, v, p); err != nil {
 		return err
 	}
-	for _, key := range v.Config.Main.Keys() {
-		if vmconfig.IsNet(key) {
-			if err := s.checkBridge(ctx, v.Config.Main[key]); err != nil {
-				return err
-			}
-		}
-	}
-	for _, d := range v.Config.Main.Drives() {
-		storageID, _, ok := d.Volume()
-		if !ok || d.IsCDROM() && !d.IsCloudInit() {
-			continue
-		}
-		if p.Storage != "" {
-			storageID = p.Storage
-		}
-		if err := s.o.Access.Check(ctx, "/storage/"+storageID, "Datastore.AllocateSpace"); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.checkCloneRights(ctx, v, p)
 }
 
 // PostNodesQemuTemplate answers POST /nodes/{node}/qemu/{vmid}/template.

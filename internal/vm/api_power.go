@@ -33,19 +33,10 @@ func (s *Service) PostNodesQemuStatusStart(ctx context.Context, req *schema.Post
 	return s.submit(ctx, spec(ctx, opStart, p.ID, p))
 }
 
-// power makes the checks that the methods below share and submits the operation.
-func (s *Service) power(ctx context.Context, typ string, p powerParams, harmless ...string) (string, error) {
+// power submits an operation that ends, pauses or resets a guest. Whether the VM is locked is for the task.
+func (s *Service) power(ctx context.Context, typ string, p powerParams) (string, error) {
 	if err := rootOnly(ctx, map[string]bool{"skiplock": p.SkipLock}); err != nil {
 		return "", err
-	}
-	v, err := s.Load(ctx, p.ID)
-	if err != nil {
-		return "", err
-	}
-	if !p.SkipLock {
-		if err := v.checkLock(harmless...); err != nil {
-			return "", err
-		}
 	}
 	return s.submit(ctx, spec(ctx, typ, p.ID, p))
 }
@@ -62,37 +53,35 @@ func (s *Service) mustRun(ctx context.Context, id int) (*guest, error) {
 	return g, nil
 }
 
-// asleep reports whether a guest is in a state in which it cannot shut down.
-func (g *guest) asleep() bool {
-	switch g.runState() {
-	case "paused", "prelaunch", "suspended":
-		return true
-	}
-	return false
-}
-
 // PostNodesQemuStatusStop answers POST …/status/stop.
 func (s *Service) PostNodesQemuStatusStop(ctx context.Context, req *schema.PostNodesQemuStatusStop) (string, error) {
 	if err := rootOnly(ctx, map[string]bool{"keepActive": isTrue(req.KeepActive), "migratedfrom": req.Migratedfrom != nil}); err != nil {
 		return "", err
 	}
-	id := int(req.Vmid)
-	if isTrue(req.OverruleShutdown) {
-		s.overrule(ctx, id)
+	p := powerParams{ID: int(req.Vmid), SkipLock: isTrue(req.Skiplock), Timeout: intOf(req.Timeout)}
+	if err := rootOnly(ctx, map[string]bool{"skiplock": p.SkipLock}); err != nil {
+		return "", err
 	}
-	return s.power(ctx, opStop, powerParams{ID: id, SkipLock: isTrue(req.Skiplock), Timeout: intOf(req.Timeout)})
+	if isTrue(req.OverruleShutdown) {
+		p.Overruled = s.overrule(ctx, p.ID)
+	}
+	return s.power(ctx, opStop, p)
 }
 
-// overrule aborts shutdowns of the VM that are under way and that the caller may abort.
-func (s *Service) overrule(ctx context.Context, id int) {
+// overrule aborts the shutdowns of the VM that are under way and that the caller may abort, and returns them.
+func (s *Service) overrule(ctx context.Context, id int) (aborted []string) {
 	rows, _ := s.o.Tasks.List(task.Filter{Active: true, Type: opShutdown, ID: strconv.Itoa(id), Limit: -1})
 	for _, r := range rows {
-		if r.UPID.User == caller(ctx) || s.o.Access.Can(ctx, "/nodes/"+s.node, "Sys.Modify") {
-			if err := s.o.Tasks.Cancel(ctx, r.UPID); err != nil {
-				s.o.Logger.Warn("overrule a shutdown", "vmid", id, "err", err)
-			}
+		if r.UPID.User != caller(ctx) && !s.o.Access.Can(ctx, "/nodes/"+s.node, "Sys.Modify") {
+			continue
 		}
+		if err := s.o.Tasks.Cancel(ctx, r.UPID); err != nil {
+			s.o.Logger.Warn("overrule a shutdown", "vmid", id, "err", err)
+			continue
+		}
+		aborted = append(aborted, r.UPID.String())
 	}
+	return aborted
 }
 
 // PostNodesQemuStatusShutdown answers POST …/status/shutdown.
@@ -101,11 +90,11 @@ func (s *Service) PostNodesQemuStatusShutdown(ctx context.Context, req *schema.P
 		return "", err
 	}
 	p := powerParams{ID: int(req.Vmid), SkipLock: isTrue(req.Skiplock), Timeout: intOf(req.Timeout), ForceStop: isTrue(req.ForceStop)}
-	if g := s.guest(p.ID); g != nil && g.asleep() {
+	if g := s.guest(p.ID); g != nil && g.asleep(ctx) {
 		if !p.ForceStop {
 			return "", call.Errorf("VM is paused - cannot shutdown")
 		}
-		return s.power(ctx, opStop, p)
+		p.Asleep = true
 	}
 	return s.power(ctx, opShutdown, p)
 }
@@ -124,32 +113,59 @@ func (s *Service) PostNodesQemuStatusReboot(ctx context.Context, req *schema.Pos
 	if err != nil {
 		return "", err
 	}
-	if g.asleep() {
+	if g.asleep(ctx) {
 		return "", call.Errorf("VM is paused - cannot shutdown")
 	}
 	return s.power(ctx, opReboot, powerParams{ID: g.id, Timeout: intOf(req.Timeout)})
 }
 
-// PostNodesQemuStatusSuspend answers POST …/status/suspend.
+// PostNodesQemuStatusSuspend answers POST …/status/suspend: a pause, or with todisk a suspension.
 func (s *Service) PostNodesQemuStatusSuspend(ctx context.Context, req *schema.PostNodesQemuStatusSuspend) (string, error) {
 	g, err := s.mustRun(ctx, int(req.Vmid))
 	if err != nil {
 		return "", err
 	}
-	if isTrue(req.Todisk) {
-		return "", call.Status(501, "suspending to disk is not available yet")
+	skip := isTrue(req.Skiplock)
+	if !isTrue(req.Todisk) {
+		return s.power(ctx, opPause, powerParams{ID: g.id, SkipLock: skip})
 	}
-	return s.power(ctx, opPause, powerParams{ID: g.id, SkipLock: isTrue(req.Skiplock)}, lockBackup)
+	if err := rootOnly(ctx, map[string]bool{"skiplock": skip}); err != nil {
+		return "", err
+	}
+	v, err := s.Load(ctx, g.id)
+	if err != nil {
+		return "", err
+	}
+	if err := s.o.Access.CheckVM(ctx, v.ID, "", "VM.Config.Disk"); err != nil {
+		return "", err
+	}
+	if err := checkSavable(v.Config.Main); err != nil {
+		return "", err
+	}
+	storageID, err := s.stateStorage(ctx, v, text(req.Statestorage))
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkAllocate(ctx, storageID, "statestorage"); err != nil {
+		return "", err
+	}
+	return s.submit(ctx, spec(ctx, opSuspend, v.ID, suspendParams{ID: v.ID, Storage: storageID, SkipLock: skip}))
 }
 
-// PostNodesQemuStatusResume answers POST …/status/resume.
+// PostNodesQemuStatusResume answers POST …/status/resume: of a paused guest, or of one that is suspended to disk.
 func (s *Service) PostNodesQemuStatusResume(ctx context.Context, req *schema.PostNodesQemuStatusResume) (string, error) {
 	if err := rootOnly(ctx, map[string]bool{"nocheck": isTrue(req.Nocheck)}); err != nil {
 		return "", err
 	}
-	g, err := s.mustRun(ctx, int(req.Vmid))
+	id := int(req.Vmid)
+	v, err := s.Load(ctx, id)
 	if err != nil {
-		return "", err
+		return "", s.notFoundIf(err, id)
 	}
-	return s.power(ctx, opResume, powerParams{ID: g.id, SkipLock: isTrue(req.Skiplock)}, lockBackup)
+	if v.Config.Main["lock"] != lockSuspended {
+		if _, err := s.mustRun(ctx, id); err != nil {
+			return "", err
+		}
+	}
+	return s.power(ctx, opResume, powerParams{ID: id, SkipLock: isTrue(req.Skiplock)})
 }

@@ -34,12 +34,9 @@ func (s *Service) checkClone(ctx context.Context, v *VM, p cloneParams) error {
 	if (s.guest(v.ID) != nil) != p.Running {
 		return call.Errorf("unexpected state change")
 	}
-	source := v.Config.Main
-	if p.Snapshot != "" {
-		var ok bool
-		if source, ok = v.Config.Snapshots[p.Snapshot]; !ok {
-			return call.Errorf("snapshot '%s' does not exist", p.Snapshot)
-		}
+	source := p.source(v)
+	if source == nil {
+		return call.Errorf("snapshot '%s' does not exist", p.Snapshot)
 	}
 	if !p.Full && p.Storage != "" {
 		return call.Errorf("parameter 'storage' not allowed for linked clones")
@@ -86,8 +83,7 @@ func (s *Service) checkCloneDrive(ctx context.Context, d vmconfig.Drive, p clone
 	return nil
 }
 
-// runClone copies or links the source's disks one after the other. The clone is locked until it is whole; the source
-// never changes.
+// runClone copies or links the source's disks. The clone is locked until it is whole; the source never changes.
 func (s *Service) runClone(ctx context.Context, op *task.Op) error {
 	var p cloneParams
 	if err := op.Decode(&p); err != nil {
@@ -104,6 +100,9 @@ func (s *Service) clone(ctx context.Context, op *task.Op, p cloneParams) error {
 	if err != nil {
 		return err
 	}
+	if err := s.checkCloneRights(ctx, v, p); err != nil { // they may have been taken away meanwhile
+		return err
+	}
 	if err := s.checkClone(ctx, v, p); err != nil {
 		return err
 	}
@@ -112,11 +111,9 @@ func (s *Service) clone(ctx context.Context, op *task.Op, p cloneParams) error {
 		return err
 	}
 	op.Logf("creating a clone of VM %d with ID %d", p.ID, p.NewID)
-	source := v.Config.Main
-	if p.Snapshot != "" {
-		source = v.Config.Snapshots[p.Snapshot]
-	} else if gone := v.Config.DiscardedByClone(); gone != "" {
-		op.Warnf("found pending changes for '%s', discarding for clone", gone)
+	source := p.source(v)
+	if gone := v.Config.DiscardedByClone(); p.Snapshot == "" && gone != "" {
+		op.Logf("WARN: found pending changes for '%s', discarding for clone", gone)
 	}
 	main, err := vmconfig.CloneMain(source, vmconfig.CloneOptions{
 		VMID: p.ID, Name: p.Name, Description: p.Description, MACPrefix: s.o.Settings.MACPrefix(ctx), Random: s.o.Random,
@@ -124,27 +121,38 @@ func (s *Service) clone(ctx context.Context, op *task.Op, p cloneParams) error {
 	if err != nil {
 		return err
 	}
+	var copies []diskCopy // through the running source
 	for _, d := range source.Drives() {
-		copied, err := s.cloneDrive(ctx, op, d, p)
+		copied, err := s.cloneDrive(ctx, op, d, p, &copies)
 		if err != nil {
 			return err
 		}
 		main[d.Key] = copied.String()
 	}
-	target.Config.Main = main
-	parts := target.Parts()
-	if p.Pool != "" {
-		more, err := s.o.Access.AddGuestParts(ctx, p.Pool, p.NewID)
-		if err != nil {
+	if g := s.guest(p.ID); g != nil && len(copies) > 0 {
+		if err := s.copyRunning(ctx, op, g, copies, p.BWLimit*1024); err != nil {
 			return err
 		}
-		parts = append(parts, more...)
 	}
-	return op.Finish(ctx, parts...)
+	target.Config.Main = main
+	parts, err := target.Write()
+	if err != nil {
+		return err
+	}
+	return s.finishIn(ctx, op, p.Pool, p.NewID, parts)
 }
 
-// cloneDrive returns the drive with a volume of the clone's own: a linked clone, a copy, or, for cloud-init, a fresh one.
-func (s *Service) cloneDrive(ctx context.Context, op *task.Op, d vmconfig.Drive, p cloneParams) (vmconfig.Drive, error) {
+// source is the section that is cloned: the present one, or a snapshot's.
+func (p *cloneParams) source(v *VM) vmconfig.Section {
+	if p.Snapshot != "" {
+		return v.Config.Snapshots[p.Snapshot]
+	}
+	return v.Config.Main
+}
+
+// cloneDrive returns the drive with a volume of the clone's own: a linked clone, a copy, or, for cloud-init, a fresh one. A
+// disk of a running source only gets an empty volume and is noted in copies.
+func (s *Service) cloneDrive(ctx context.Context, op *task.Op, d vmconfig.Drive, p cloneParams, copies *[]diskCopy) (vmconfig.Drive, error) {
 	clone := &VM{ID: p.NewID, Config: vmconfig.New()}
 	storageID, _, ok := d.Volume()
 	switch {
@@ -175,7 +183,7 @@ func (s *Service) cloneDrive(ctx context.Context, op *task.Op, d vmconfig.Drive,
 	}
 	volid, err := s.withVolume(ctx, op, p.NewID, storageID, format, func(volid string) error {
 		op.Logf("allocated target volume '%s'", volid)
-		return s.copyVolume(ctx, op, d, volid, p)
+		return s.copyVolume(ctx, op, d, volid, p, copies)
 	})
 	if err != nil {
 		return d, err
@@ -183,13 +191,21 @@ func (s *Service) cloneDrive(ctx context.Context, op *task.Op, d vmconfig.Drive,
 	return s.clonedDrive(ctx, d, volid)
 }
 
-// copyVolume copies a disk; a running source's by its QEMU, which has the only consistent view of it.
-func (s *Service) copyVolume(ctx context.Context, op *task.Op, d vmconfig.Drive, volid string, p cloneParams) error {
+// copyVolume copies a disk, unless the QEMU of a running source has to do it, which has the only consistent view of it.
+func (s *Service) copyVolume(ctx context.Context, op *task.Op, d vmconfig.Drive, volid string, p cloneParams, copies *[]diskCopy) error {
+	if p.Running && p.Snapshot == "" && d.Bus() != "tpmstate" {
+		vol, err := s.o.Volumes.Stat(ctx, d.File)
+		if err != nil {
+			return err
+		}
+		if err := s.o.Volumes.Create(ctx, volid, vol.SizeBytes); err != nil {
+			return err
+		}
+		*copies = append(*copies, diskCopy{d, volid})
+		return nil
+	}
 	o := copyProgress(op)
 	o.SourceSnapshot, o.BWLimit = p.Snapshot, p.BWLimit*1024
-	if g := s.guest(p.ID); g != nil && p.Snapshot == "" {
-		return s.mirror(ctx, op, g, d, volid)
-	}
 	return s.o.Volumes.Copy(ctx, d.File, volid, o)
 }
 

@@ -3,6 +3,8 @@ package vm
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
@@ -26,6 +28,21 @@ func (v *VM) checkDigest(digest string) error {
 	return nil
 }
 
+// checkState makes the checks of a change that depend on what the VM is now: they are done before it is accepted, and again
+// in its turn.
+func (p *updateParams) checkState(v *VM) error {
+	if err := v.checkDigest(p.Digest); err != nil {
+		return err
+	}
+	if p.SkipLock {
+		return nil
+	}
+	if slices.Contains(p.Update.Delete, "vmstate") { // gives up what the guest was suspended to
+		return v.checkLock(lockSuspended)
+	}
+	return v.checkLock()
+}
+
 // runConfig changes a VM's configuration: all changes go to the pending section first, with the volumes they ask for made
 // at once; then what can take effect does. A change that is refused refuses all; one that cannot take effect stays pending.
 func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
@@ -37,15 +54,14 @@ func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
 	if err != nil {
 		return err
 	}
-	if err := v.checkDigest(p.Digest); err != nil {
+	u := &p.Update
+	op.Logf("update VM %d: %s", p.ID, u.Line())
+	if err := s.authorize(ctx, v, *u); err != nil { // it may have been taken away meanwhile
 		return err
 	}
-	if !p.SkipLock {
-		if err := v.checkLock(); err != nil {
-			return err
-		}
+	if err := p.checkState(v); err != nil {
+		return err
 	}
-	u := &p.Update
 	u.Resolve(v.Config)
 	log, err := u.Prepare(v.Config, s.defaults(ctx))
 	if err != nil {
@@ -61,8 +77,27 @@ func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
 			return err
 		}
 	}
+	if named["balloon"] || named["memory"] {
+		if err := checkBalloon(v.Config); err != nil {
+			return err
+		}
+	}
 	v.Config.CleanPending()
 	return s.settle(ctx, op, v, func(key string) bool { return named[key] })
+}
+
+// checkBalloon checks that the balloon leaves no more than the memory that the VM will have.
+func checkBalloon(c *vmconfig.Config) error {
+	coming := func(key, def string) string {
+		if value, ok := c.Pending[key]; ok {
+			return value
+		}
+		if _, goes := c.Deletes()[key]; goes {
+			return def
+		}
+		return c.Main.Text(key, def)
+	}
+	return vmconfig.CheckBalloon(coming("balloon", "0"), coming("memory", strconv.Itoa(vmconfig.DefaultMemoryMiB)))
 }
 
 // settle lets pending changes take effect as far as they can: all of a stopped VM's, of a running one those that are
@@ -85,7 +120,11 @@ func (s *Service) settle(ctx context.Context, op *task.Op, v *VM, named func(str
 
 // commit stores the configuration in the running operation, reads its new revision, and frees what it does not need now.
 func (s *Service) commit(ctx context.Context, op *task.Op, v *VM) error {
-	if err := op.Commit(ctx, v.Parts()...); err != nil {
+	parts, err := v.Write()
+	if err != nil {
+		return err
+	}
+	if err := op.Commit(ctx, parts...); err != nil {
 		return err
 	}
 	stored, err := s.Load(ctx, v.ID)

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/turtacn/go-proxmox/cluster"
+	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
@@ -21,6 +22,7 @@ type createParams struct {
 	Storage string            `json:",omitempty"` // default for new volumes
 	Pool    string            `json:",omitempty"`
 	Start   bool              `json:",omitempty"`
+	HA      bool              `json:",omitempty"` // wanted as an HA resource
 }
 
 // errTaken is the refusal of an id that is in use.
@@ -45,21 +47,16 @@ func (s *Service) undoConfig(ctx context.Context, op *task.Op, data json.RawMess
 	if err := json.Unmarshal(data, &id); err != nil {
 		return err
 	}
-	kv, err := s.store.Get(ctx, inventory.Key(id))
+	v, err := s.Load(ctx, id)
 	if errors.Is(err, cluster.ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	v, err := s.Load(ctx, id)
-	if err != nil {
-		return err
-	}
 	if lock := v.Config.Main["lock"]; lock != lockCreate && lock != lockClone {
 		return nil // complete after all
 	}
-	v.Rev = kv.ModRev
 	return op.Commit(ctx, v.Remove()...)
 }
 
@@ -73,15 +70,17 @@ func (s *Service) runCreate(ctx context.Context, op *task.Op) error {
 		return fmt.Errorf("unable to create VM %d - %w", p.ID, err)
 	}
 	if p.Start {
-		op.Logf("Execute autostart")
 		if _, err := s.submit(ctx, spec(ctx, opStart, p.ID, startParams{ID: p.ID})); err != nil {
-			op.Warnf("autostart: %v", err)
+			s.o.Logger.Error("autostart of a new guest", "vmid", p.ID, "err", err)
 		}
 	}
 	return nil
 }
 
 func (s *Service) create(ctx context.Context, op *task.Op, p createParams) error {
+	if err := s.checkCreate(ctx, p); err != nil { // a privilege may have been taken away meanwhile
+		return err
+	}
 	v, err := s.Load(ctx, p.ID)
 	if err != nil {
 		return err
@@ -110,19 +109,38 @@ func (s *Service) create(ctx context.Context, op *task.Op, p createParams) error
 		op.Logf("%s", line)
 	}
 	v.Config.Main = main
-	parts := v.Parts()
-	if p.Pool != "" {
-		more, err := s.o.Access.AddGuestParts(ctx, p.Pool, p.ID)
+	parts, err := v.Write()
+	if err != nil {
+		return err
+	}
+	if p.HA {
+		op.Logf("WARN: Add as HA resource: this node has no HA manager")
+	}
+	if p.Start {
+		op.Logf("Execute autostart")
+	}
+	return s.finishIn(ctx, op, p.Pool, p.ID, parts)
+}
+
+// finishIn ends an operation that has made a VM, and puts the VM into a pool in the same commit, if one is given.
+func (s *Service) finishIn(ctx context.Context, op *task.Op, pool string, id int, parts []cluster.Part) error {
+	if pool == "" {
+		return op.Finish(ctx, parts...)
+	}
+	return s.finishWith(ctx, op, parts, func() ([]cluster.Part, error) { return s.o.Access.AddGuestParts(ctx, pool, id) })
+}
+
+// finishWith ends an operation with a change of user.cfg in the same commit. If others change it at the same time, it is
+// tried again on what they made of it: one of all who try always gets through.
+func (s *Service) finishWith(ctx context.Context, op *task.Op, parts []cluster.Part, users func() ([]cluster.Part, error)) error {
+	for {
+		more, err := users()
 		if err != nil {
 			return err
 		}
-		parts = append(parts, more...)
-	}
-	if main.Bool("template", false) {
-		if err := op.Commit(ctx, parts...); err != nil {
+		err = op.Finish(ctx, append(slices.Clone(parts), more...)...)
+		if !cluster.ConflictOn(err, access.UserKey) || ctx.Err() != nil {
 			return err
 		}
-		return s.freeze(ctx, op, p.ID)
 	}
-	return op.Finish(ctx, parts...)
 }

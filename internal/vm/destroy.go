@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/turtacn/go-proxmox/cluster"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
@@ -16,6 +17,7 @@ import (
 type destroyParams struct {
 	ID           int
 	Unreferenced bool `json:",omitempty"` // also volumes of the VM that its configuration does not mention
+	Purge        bool `json:",omitempty"` // also from what else names it
 	SkipLock     bool `json:",omitempty"`
 }
 
@@ -40,12 +42,21 @@ func (s *Service) runDestroy(ctx context.Context, op *task.Op) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkDestroy(v); err != nil {
+	begun, err := op.Load(new(bool))
+	if err != nil {
 		return err
 	}
-	if !p.SkipLock {
-		if err := v.checkLock(lockSuspended, lockDestroyed); err != nil {
+	if !begun {
+		if err := s.o.Access.CheckVM(ctx, p.ID, "", "VM.Allocate"); err != nil { // it may have been taken away meanwhile
 			return err
+		}
+		if err := s.checkDestroy(v); err != nil {
+			return err
+		}
+		if !p.SkipLock {
+			if err := v.checkLock(lockSuspended, lockDestroyed); err != nil {
+				return err
+			}
 		}
 	}
 	volumes := s.ownVolumes(ctx, v)
@@ -58,25 +69,31 @@ func (s *Service) runDestroy(ctx context.Context, op *task.Op) error {
 	}
 	slices.Sort(volumes)
 	volumes = slices.Compact(volumes)
-	for _, volid := range volumes {
-		if used, err := s.vols.hasClones(ctx, volid); err == nil && used {
-			return call.Errorf("base volume '%s' is still in use by linked cloned", volid)
+	if !begun {
+		for _, volid := range volumes {
+			if used, err := s.vols.hasClones(ctx, volid); err != nil {
+				return err
+			} else if used {
+				return call.Errorf("base volume '%s' is still in use by linked cloned", volid)
+			}
 		}
-	}
-	v.Config.Main["lock"] = lockDestroyed
-	if err := s.commit(ctx, op, v); err != nil {
-		return err
+		v.Config.Main["lock"] = lockDestroyed
+		if err := op.Save(ctx, true, v.Parts()...); err != nil {
+			return err
+		}
+		if v, err = s.Load(ctx, p.ID); err != nil {
+			return err
+		}
 	}
 	for _, volid := range volumes {
 		if err := s.freeIfThere(ctx, volid); err != nil {
 			op.Warnf("Could not remove disk '%s', check manually: %v", volid, err)
 		}
 	}
-	parts, err := s.o.Access.DropGuestParts(ctx, v.ID)
-	if err != nil {
-		return err
+	if p.Purge {
+		op.Logf("purging VM %d from related configurations..", v.ID)
 	}
-	return op.Finish(ctx, append(parts, v.Remove()...)...)
+	return s.finishWith(ctx, op, v.Remove(), func() ([]cluster.Part, error) { return s.o.Access.DropGuestParts(ctx, v.ID) })
 }
 
 func (s *Service) freeIfThere(ctx context.Context, volid string) error {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/volume"
@@ -50,36 +52,78 @@ func (s *Service) makeDrive(ctx context.Context, op *task.Op, v *VM, d vmconfig.
 		d.Media, d.Size = "cdrom", vmconfig.Opt[vmconfig.Size]{}
 		return d, nil
 	case vmconfig.VolumePath:
-		return d, nil
+		return s.pathDrive(ctx, d)
 	case vmconfig.VolumeExisting:
 		return s.existingDrive(ctx, d)
 	case vmconfig.VolumeCloudInit:
 		return s.cloudInitDrive(ctx, op, v, d, r)
-	case vmconfig.VolumeImport:
-		return s.importDrive(ctx, op, v, d, r)
 	}
-	if d.Bus() == "efidisk" {
-		return s.efiDrive(ctx, op, v, d, r)
+	d, err = s.newDrive(ctx, op, v, d, r)
+	if err == nil && v.Config.Main.Bool("template", false) {
+		return s.freezeNew(ctx, op, v.ID, d)
 	}
-	volid, err := s.makeVolume(ctx, op, v.ID, r.Storage, r.Format, r.SizeBytes)
+	return d, err
+}
+
+// newDrive makes a disk: empty, with the content of an image, or with the firmware's variables.
+func (s *Service) newDrive(ctx context.Context, op *task.Op, v *VM, d vmconfig.Drive, r vmconfig.VolumeRequest) (vmconfig.Drive, error) {
+	fill := func(volid string) error { return s.o.Volumes.Create(ctx, volid, r.SizeBytes) }
+	switch {
+	case r.Kind == vmconfig.VolumeImport:
+		fill = func(volid string) error { return s.o.Volumes.Import(ctx, r.Source, volid, copyProgress(op)) }
+	case d.Bus() == "efidisk":
+		template, err := s.o.Host.FirmwareVars(v.Config.Main, d)
+		if err != nil {
+			return d, publicError(err)
+		}
+		fill = func(volid string) error {
+			return s.o.Volumes.Import(ctx, template, volid, volume.CopyOptions{SourceFormat: "raw"})
+		}
+	}
+	volid, err := s.withVolume(ctx, op, v.ID, r.Storage, r.Format, fill)
 	if err != nil {
 		return d, err
 	}
 	return s.madeDrive(ctx, op, d, volid)
 }
 
-// makeVolume makes an empty disk under the next free name.
-func (s *Service) makeVolume(ctx context.Context, op *task.Op, id int, storageID, format string, size int64) (string, error) {
-	return s.withVolume(ctx, op, id, storageID, format, func(volid string) error {
-		return s.o.Volumes.Create(ctx, volid, size)
-	})
+// freezeNew makes the new disk of a template a base volume, where its storage has such.
+func (s *Service) freezeNew(ctx context.Context, op *task.Op, id int, d vmconfig.Drive) (vmconfig.Drive, error) {
+	if ok, err := s.vols.freezable(ctx, d.File); err != nil || !ok {
+		return d, err
+	}
+	base, err := s.o.Volumes.BaseName(ctx, d.File)
+	if err != nil {
+		return d, err
+	}
+	if err := op.Step(ctx, stepVolume, madeVolume{id, base}); err != nil {
+		return d, err
+	}
+	d.File, err = s.o.Volumes.MakeBase(ctx, d.File)
+	return d, err
+}
+
+// pathDrive takes a device of the host as it is. A file must be a volume of a storage, and becomes that.
+func (s *Service) pathDrive(ctx context.Context, d vmconfig.Drive) (vmconfig.Drive, error) {
+	if strings.HasPrefix(d.File, "/dev/") {
+		return d, nil
+	}
+	volid, err := s.vols.at(ctx, d.File)
+	if err != nil {
+		return d, err
+	}
+	if volid == "" {
+		return d, call.Param(d.Key, "unable to associate path '%s' to any storage", d.File)
+	}
+	d.File = volid
+	return s.existingDrive(ctx, d)
 }
 
 // withVolume lets fill make a volume under the next free name, journaled. A name that somebody else takes first is tried
 // once more with the next.
 func (s *Service) withVolume(ctx context.Context, op *task.Op, id int, storageID, format string, fill func(volid string) error) (string, error) {
 	for attempt := 0; ; attempt++ {
-		volid, err := s.o.Volumes.NextName(ctx, storageID, id, format, "disk")
+		volid, err := s.o.Volumes.NextName(ctx, storageID, id, format, volume.KindDisk)
 		if err != nil {
 			return "", err
 		}
@@ -118,6 +162,7 @@ func (s *Service) existingDrive(ctx context.Context, d vmconfig.Drive) (vmconfig
 	if err != nil {
 		return d, err
 	}
+	d.File = vol.VolID
 	if vol.Content != storage.Images && vol.Content != storage.ISO {
 		return d, call.Param(d.Key, "content type needs to be 'images' or 'iso'")
 	}
@@ -128,16 +173,6 @@ func (s *Service) existingDrive(ctx context.Context, d vmconfig.Drive) (vmconfig
 	return d, nil
 }
 
-func (s *Service) importDrive(ctx context.Context, op *task.Op, v *VM, d vmconfig.Drive, r vmconfig.VolumeRequest) (vmconfig.Drive, error) {
-	volid, err := s.withVolume(ctx, op, v.ID, r.Storage, r.Format, func(volid string) error {
-		return s.o.Volumes.Import(ctx, r.Source, volid, copyProgress(op))
-	})
-	if err != nil {
-		return d, fmt.Errorf("cannot import from '%s' - %w", r.Source, err)
-	}
-	return s.madeDrive(ctx, op, d, volid)
-}
-
 // cloudInitDrive makes the small volume whose content is generated at each start.
 func (s *Service) cloudInitDrive(ctx context.Context, op *task.Op, v *VM, d vmconfig.Drive, r vmconfig.VolumeRequest) (vmconfig.Drive, error) {
 	for _, sec := range []vmconfig.Section{v.Config.Main, v.Config.Pending} {
@@ -145,7 +180,14 @@ func (s *Service) cloudInitDrive(ctx context.Context, op *task.Op, v *VM, d vmco
 			return d, call.Errorf("%s - cloud-init drive is already attached at '%s'", d.Key, other)
 		}
 	}
-	volid, err := s.o.Volumes.NextName(ctx, r.Storage, v.ID, r.Format, "cloudinit")
+	cfg, err := s.o.Volumes.Storage(ctx, r.Storage)
+	if err != nil {
+		return d, err
+	}
+	if r.Format == "" && slices.Contains(cfg.Formats(), string(storage.QCOW2)) { // whatever the storage's default is
+		r.Format = string(storage.QCOW2)
+	}
+	volid, err := s.o.Volumes.NextName(ctx, r.Storage, v.ID, r.Format, volume.KindCloudInit)
 	if err != nil {
 		return d, err
 	}
@@ -163,19 +205,4 @@ func (s *Service) cloudInitDrive(ctx context.Context, op *task.Op, v *VM, d vmco
 	d.File, d.Format, d.Media, d.Size = volid, "", "cdrom", vmconfig.Opt[vmconfig.Size]{}
 	op.Logf("%s: successfully created disk '%s'", d.Key, d)
 	return d, nil
-}
-
-// efiDrive makes the volume of the firmware's variables from the firmware's template.
-func (s *Service) efiDrive(ctx context.Context, op *task.Op, v *VM, d vmconfig.Drive, r vmconfig.VolumeRequest) (vmconfig.Drive, error) {
-	template, err := s.o.Host.FirmwareVars(v.Config.Main, d)
-	if err != nil {
-		return d, err
-	}
-	volid, err := s.withVolume(ctx, op, v.ID, r.Storage, r.Format, func(volid string) error {
-		return s.o.Volumes.Import(ctx, template, volid, volume.CopyOptions{SourceFormat: "raw"})
-	})
-	if err != nil {
-		return d, err
-	}
-	return s.madeDrive(ctx, op, d, volid)
 }

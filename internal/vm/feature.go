@@ -27,8 +27,10 @@ func (s *Service) GetNodesQemuFeature(ctx context.Context, req *schema.GetNodesQ
 		var ok bool
 		switch req.Feature {
 		case "snapshot":
-			vol, statErr := s.o.Volumes.Stat(ctx, d.File)
-			ok, err = statErr == nil && vol.Features.Has(storage.FeatureSnapshot), statErr
+			if isVolume(d.File) {
+				vol, statErr := s.o.Volumes.Stat(ctx, d.File)
+				ok, err = statErr == nil && vol.Features.Has(storage.FeatureSnapshot), statErr
+			}
 		default:
 			ok, err = s.vols.clonable(ctx, d.File, text(req.Snapname), req.Feature == "clone", s.guest(v.ID) != nil)
 		}

@@ -8,8 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/turtacn/go-proxmox/cluster"
+	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/qmp/machine"
 	"github.com/turtacn/go-proxmox/storage"
 )
@@ -23,8 +25,10 @@ type Hold struct {
 	UID     int      `json:"uid"`   // user that the process runs as
 	Ports   []string `json:"ports,omitempty"`
 	Volumes []string `json:"volumes,omitempty"`
-	Reboot  bool     `json:"reboot,omitempty"` // start again when the process has ended
-	Machine string   `json:"machine,omitempty"`
+	Reboot  bool     `json:"reboot,omitempty"`  // start again when the process has ended
+	Machine string   `json:"machine,omitempty"` // type of its board, as configured
+	CPU     string   `json:"cpu,omitempty"`     // its processor, as QEMU was told
+	MTUs    string   `json:"mtus,omitempty"`    // of its network cards, as far as QEMU was told: net0=1500,net1=0
 	Started int64    `json:"started,omitempty"` // Unix time
 }
 
@@ -81,21 +85,13 @@ func (s *Service) runDir(id int) string { return filepath.Join(s.o.RunDir, strco
 // guestDir is the folder in which the guest's QEMU makes sockets of its own. It belongs to the user that it runs as.
 func (s *Service) guestDir(id int) string { return filepath.Join(s.runDir(id), "guest") }
 
-// letGo gives everything back, also what was never taken: the process, which is killed if it still runs, ports, volumes
-// and the run folder. It is idempotent. The record itself is the caller's to delete.
+// letGo gives everything back, also what was never taken: the process, which is killed if it still runs, its helpers, ports,
+// volumes and the run folder. It is idempotent. The record itself is the caller's to delete.
 func (s *Service) letGo(ctx context.Context, h *Hold) error {
-	dir := s.runDir(h.ID)
-	p, err := machine.Attach(ctx, dir, nil)
-	switch {
-	case err == nil:
-		err = errors.Join(p.Kill(ctx), p.Close())
-	case errors.Is(err, machine.ErrNotRunning):
-		err = nil
-	}
-	if err != nil {
+	if err := s.endProcess(ctx, h); err != nil {
 		return fmt.Errorf("process of VM %d: %w", h.ID, err)
 	}
-	var errs []error
+	errs := []error{s.endTPM(ctx, h.ID)}
 	for _, port := range h.Ports {
 		errs = append(errs, s.o.Network.DeletePort(ctx, port))
 	}
@@ -104,31 +100,80 @@ func (s *Service) letGo(ctx context.Context, h *Hold) error {
 			errs = append(errs, err)
 		}
 	}
-	errs = append(errs, os.RemoveAll(dir))
+	errs = append(errs, os.RemoveAll(s.runDir(h.ID)))
 	return errors.Join(errs...)
 }
 
-// pickUID returns a user id that no other guest of this node runs as: the one that follows from the VM's id, or the next.
-func (s *Service) pickUID(ctx context.Context, id int) (int, error) {
+// endProcess kills the process of a hold, if it runs, and waits until the service has forgotten it.
+func (s *Service) endProcess(ctx context.Context, h *Hold) error {
+	if g := s.guest(h.ID); g != nil && g.holds().Start == h.Start {
+		g.claim() // this is its clean-up
+		err := g.proc.Kill(ctx)
+		if err == nil {
+			select {
+			case <-g.gone:
+				return nil
+			case <-ctx.Done():
+				err = context.Cause(ctx)
+			}
+		}
+		if g.release() {
+			s.submitExited(g.id, h.Start, false)
+		}
+		return err
+	}
+	// One that is not listed is none, or one that an earlier life of the daemon started. Whether it answers is all the same.
+	p, err := machine.Attach(ctx, s.runDir(h.ID), &machine.AttachOptions{ReadyTimeout: 100 * time.Millisecond, Logger: s.o.Logger})
+	switch {
+	case errors.Is(err, machine.ErrNotRunning):
+		return nil
+	case err != nil:
+		return err
+	}
+	return errors.Join(p.Kill(ctx), p.Close())
+}
+
+// drop are the parts of a transaction that delete the record of what a start holds, none if it is not stored any more.
+func (s *Service) drop(ctx context.Context, id int, start string) ([]cluster.Part, error) {
+	h, err := s.hold(ctx, id)
+	if err != nil || h == nil || h.Start != start {
+		return nil, err
+	}
+	parts := []cluster.Part{cluster.Delete(s.holdKey(id))}
+	if s.o.UIDs.Count > 0 {
+		parts = append(parts, cluster.Delete(s.uidKey(h.UID)))
+	}
+	return parts, nil
+}
+
+// uidKey is the store key that claims a user id for one guest, so that no two starts pick the same at the same time.
+func (r *Repository) uidKey(uid int) string { return "/obs/" + r.node + "/uid/" + strconv.Itoa(uid) }
+
+// noteHold journals what a start is about to hold and stores the record of it, with a user id that no other guest of this
+// node runs as: the one that follows from the VM's id, or the next free one.
+func (s *Service) noteHold(ctx context.Context, op *task.Op, h *Hold) error {
 	if s.o.UIDs.Count == 0 {
-		return os.Geteuid(), nil
+		h.UID = os.Geteuid()
+		return op.Step(ctx, stepHold, h, h.part(&s.Repository))
 	}
 	holds, err := s.holds(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	taken := map[int]bool{}
-	for _, h := range holds {
-		if h.ID == id {
-			return h.UID, nil // a start that goes on after a restart
-		}
-		taken[h.UID] = true
+	for _, other := range holds {
+		taken[other.UID] = true
 	}
 	for i := range s.o.UIDs.Count {
-		uid := s.o.UIDs.First + (id+i)%s.o.UIDs.Count
-		if !taken[uid] {
-			return uid, nil
+		h.UID = s.o.UIDs.First + (h.ID+i)%s.o.UIDs.Count
+		if taken[h.UID] {
+			continue
+		}
+		key := s.uidKey(h.UID)
+		err := op.Step(ctx, stepHold, h, cluster.If(cluster.Absent(key)), cluster.Put(key, []byte(strconv.Itoa(h.ID))), h.part(&s.Repository))
+		if !cluster.ConflictOn(err, key) {
+			return err
 		}
 	}
-	return 0, fmt.Errorf("all %d users for guests are taken", s.o.UIDs.Count)
+	return fmt.Errorf("all %d users for guests are taken", s.o.UIDs.Count)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
@@ -17,14 +16,10 @@ import (
 
 // makeMedium writes the cloud-init volume anew from the configuration, and stores that it is up to date.
 func (s *Service) makeMedium(ctx context.Context, op *task.Op, v *VM) error {
-	drive, _, err := v.Config.Main.Drive(v.Config.Main.CloudInitDrive())
-	if err != nil {
+	if err := s.writeMedium(ctx, v); err != nil {
 		return err
 	}
-	if err := s.writeMedium(ctx, v, drive.File); err != nil {
-		return fmt.Errorf("cloud-init: %w", err)
-	}
-	if !v.Config.CloudInitChanged() {
+	if _, recorded := v.Config.Special[vmconfig.SpecialCloudInit]; !recorded {
 		return nil
 	}
 	v.Config.CloudInitRegenerated()
@@ -32,7 +27,11 @@ func (s *Service) makeMedium(ctx context.Context, op *task.Op, v *VM) error {
 }
 
 // writeMedium replaces the volume: freed and made again, so that a crash in between leaves none, which the next start makes.
-func (s *Service) writeMedium(ctx context.Context, v *VM, volid string) error {
+func (s *Service) writeMedium(ctx context.Context, v *VM) error {
+	drive, ok, err := v.Config.Main.Drive(v.Config.Main.CloudInitDrive())
+	if !ok || err != nil {
+		return err
+	}
 	o, err := s.mediumOptions(ctx, v)
 	if err != nil {
 		return err
@@ -45,22 +44,35 @@ func (s *Service) writeMedium(ctx context.Context, v *VM, volid string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(s.o.RunDir, 0o711); err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(s.o.RunDir, "cloudinit-*.iso")
+	f, err := s.unlinkedFile(iso)
 	if err != nil {
+		return fmt.Errorf("cloud-init medium: %w", err)
+	}
+	defer f.Close()
+	if err := s.freeIfThere(ctx, drive.File); err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(iso)
-	if err = errors.Join(err, f.Truncate(max(vmconfig.CloudInitBytes, int64(len(iso)))), f.Close()); err != nil {
-		return err
+	return s.o.Volumes.Import(ctx, fmt.Sprintf("/proc/self/fd/%d", f.Fd()), drive.File, volume.CopyOptions{SourceFormat: "raw"})
+}
+
+// unlinkedFile returns a file with the medium, which may hold a password, that is gone when it is closed, or after a crash.
+func (s *Service) unlinkedFile(iso []byte) (*os.File, error) {
+	if err := os.MkdirAll(s.o.RunDir, 0o711); err != nil {
+		return nil, err
 	}
-	if err := s.freeIfThere(ctx, volid); err != nil {
-		return err
+	f, err := os.CreateTemp(s.o.RunDir, "cloudinit-")
+	if err != nil {
+		return nil, err
 	}
-	return s.o.Volumes.Import(ctx, filepath.Clean(f.Name()), volid, volume.CopyOptions{SourceFormat: "raw"})
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = f.Write(iso)
+	}
+	if err = errors.Join(err, f.Truncate(max(vmconfig.CloudInitBytes, int64(len(iso))))); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // mediumOptions gathers what the medium depends on besides the configuration.

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -13,41 +14,58 @@ import (
 	"github.com/turtacn/go-proxmox/storage"
 )
 
-// blockJob is a row of query-jobs. See qapi/job.json: JobInfo.
-type blockJob struct {
-	ID       string
-	Status   string
-	Current  int64  `json:"current-progress"`
-	Total    int64  `json:"total-progress"`
-	JobError string `json:"error"`
+// diskCopy is a disk of a running guest and the empty volume, of the same size, that its QEMU copies it to.
+type diskCopy struct {
+	Disk   vmconfig.Drive
+	Volume string
 }
 
-// mirror copies a disk of a running guest through its QEMU, which has the only consistent view of it: a backup job of the
-// moment of its start into a new volume.
-func (s *Service) mirror(ctx context.Context, op *task.Op, g *guest, d vmconfig.Drive, volid string) (err error) {
-	if err := s.o.Volumes.Create(ctx, volid, int64(d.Size.Value)); err != nil {
+// name is the id of the copy's job, and the name of its node in the guest's block graph.
+func (c diskCopy) name() string { return "clone-" + c.Disk.Key }
+
+// madeCopies is the data of a stepCopies: what a running guest's QEMU was asked to do.
+type madeCopies struct {
+	ID    int
+	Names []string
+}
+
+// copyRunning copies disks of a running guest through its QEMU, which has the only consistent view of them: as they all are
+// at one moment, at which the guest's file systems stand still if its agent can do that.
+func (s *Service) copyRunning(ctx context.Context, op *task.Op, g *guest, copies []diskCopy, bytesPerSecond int64) (err error) {
+	made := madeCopies{ID: g.id}
+	for _, c := range copies {
+		made.Names = append(made.Names, c.name())
+	}
+	if err := op.Step(ctx, stepCopies, made); err != nil {
 		return err
 	}
-	at, err := s.o.Volumes.Attach(ctx, volid, g.holds().UID, false)
-	if err != nil {
-		return err
+	defer func() { err = errors.Join(err, s.endCopies(context.WithoutCancel(ctx), g, made.Names)) }()
+	var actions []any
+	for _, c := range copies {
+		at, err := s.o.Volumes.Attach(ctx, c.Volume, g.holds().UID, false)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, s.o.Volumes.Detach(context.WithoutCancel(ctx), c.Volume)) }()
+		node, err := targetNode(at, c.name())
+		if err != nil {
+			return err
+		}
+		if err := g.do(ctx, "blockdev-add", node, nil); err != nil {
+			return call.Errorf("mirroring error: %w", err)
+		}
+		job := map[string]any{
+			"job-id": c.name(), "device": "drive-" + c.Disk.Key, "target": c.name(), "sync": "full", "auto-dismiss": false,
+		}
+		if bytesPerSecond > 0 {
+			job["speed"] = bytesPerSecond
+		}
+		actions = append(actions, map[string]any{"type": "blockdev-backup", "data": job})
 	}
-	defer func() { err = errors.Join(err, s.o.Volumes.Detach(context.WithoutCancel(ctx), volid)) }()
-	node, err := targetNode(at, "clone-"+d.Key)
-	if err != nil {
-		return err
+	if err := s.startCopies(ctx, op, g, actions); err != nil {
+		return call.Errorf("mirroring error: %w", err)
 	}
-	c, err := g.proc.Client(ctx)
-	if err != nil {
-		return err
-	}
-	if err := c.Do(ctx, "blockdev-add", node, nil); err != nil {
-		return err
-	}
-	defer func() {
-		err = errors.Join(err, c.Do(context.WithoutCancel(ctx), "blockdev-del", map[string]any{"node-name": node["node-name"]}, nil))
-	}()
-	return s.backupJob(ctx, op, c, d.Key, node["node-name"].(string))
+	return s.awaitCopies(ctx, op, g, made.Names)
 }
 
 // targetNode describes an attached volume for blockdev-add.
@@ -61,46 +79,154 @@ func targetNode(at storage.Attachment, name string) (map[string]any, error) {
 	return nil, fmt.Errorf("a running guest cannot copy to a volume of type %T", at)
 }
 
-func (s *Service) backupJob(ctx context.Context, op *task.Op, c *qmp.Client, key, target string) error {
-	job := "clone-" + key
-	args := map[string]any{
-		"job-id": job, "device": "drive-" + key, "target": target, "sync": "full", "auto-dismiss": false, "auto-finalize": true,
+// startCopies starts all copies at one moment. See qapi/transaction.json.
+func (s *Service) startCopies(ctx context.Context, op *task.Op, g *guest, actions []any) error {
+	start := func() error { return g.do(ctx, "transaction", map[string]any{"actions": actions}, nil) }
+	v, err := s.Load(ctx, g.id)
+	if err != nil {
+		return err
 	}
-	if err := c.Do(ctx, "blockdev-backup", args, nil); err != nil {
-		return call.Errorf("mirroring error: %w", err)
+	if a, err := vmconfig.ParseAgent(v.Config.Main["agent"]); err != nil || !a.Enabled.Or(false) || !a.FreezeFS.Or(true) {
+		return start()
 	}
-	defer func() { // also ends a job that is still running
-		ctx := context.WithoutCancel(ctx)
-		if c.Do(ctx, "job-dismiss", map[string]any{"id": job}, nil) != nil {
-			c.Do(ctx, "job-cancel", map[string]any{"id": job}, nil)
-			time.Sleep(200 * time.Millisecond)
-			c.Do(ctx, "job-dismiss", map[string]any{"id": job}, nil)
-		}
-	}()
-	progress := copyProgress(op).Progress
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		var jobs []blockJob
-		if err := c.Do(ctx, "query-jobs", nil, &jobs); err != nil {
+	var failure error
+	started := false
+	err = s.withAgent(ctx, g.id, freezeTimeout, func(ctx context.Context, a agent) error {
+		op.Logf("issuing guest agent 'guest-fsfreeze-freeze' command")
+		if err := a.Do(ctx, "guest-fsfreeze-freeze", nil, nil); err != nil {
 			return err
 		}
-		for _, j := range jobs {
-			if j.ID != job {
-				continue
-			}
-			progress(j.Current, j.Total)
-			if j.Status == "concluded" {
-				if j.JobError != "" {
-					return call.Errorf("mirroring error: %s", j.JobError)
-				}
-				return nil
+		started, failure = true, start()
+		op.Logf("issuing guest agent 'guest-fsfreeze-thaw' command")
+		return a.Do(context.WithoutCancel(ctx), "guest-fsfreeze-thaw", nil, nil)
+	})
+	if err != nil {
+		op.Warnf("%v", err)
+	}
+	if !started {
+		return start()
+	}
+	return failure
+}
+
+// blockJob is a row of query-jobs. See qapi/job.json: JobInfo.
+type blockJob struct {
+	ID      string
+	Status  string
+	Current int64  `json:"current-progress"`
+	Total   int64  `json:"total-progress"`
+	Error   string `json:"error"`
+}
+
+func (j blockJob) concluded() bool { return j.Status == "concluded" }
+
+// jobPatience is how long a look at jobs waits for an event that tells that one has moved.
+const jobPatience = time.Second
+
+// followJobs calls look with those of the named jobs that there are, now and whenever one of them moves, until it is done.
+func (g *guest) followJobs(ctx context.Context, names []string, look func([]blockJob) (done bool, err error)) error {
+	c, err := g.proc.Client(ctx)
+	if err != nil {
+		return err
+	}
+	sub := c.Subscribe("JOB_STATUS_CHANGE")
+	defer sub.Close()
+	wanted := make(map[string]bool, len(names))
+	for _, n := range names {
+		wanted[n] = true
+	}
+	for {
+		var all, jobs []blockJob
+		if err := c.Do(ctx, "query-jobs", nil, &all); err != nil {
+			return err
+		}
+		for _, j := range all {
+			if wanted[j.ID] {
+				jobs = append(jobs, j)
 			}
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if done, err := look(jobs); done || err != nil {
+			return err
+		}
+		waiting, cancel := context.WithTimeout(ctx, jobPatience)
+		_, err := sub.Next(waiting, func(e qmp.Event) bool { return wanted[e.Str("id")] })
+		cancel()
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*qmp.OverflowError)) {
+			return err
 		}
 	}
+}
+
+// awaitCopies waits for all copies, or the first that fails.
+func (s *Service) awaitCopies(ctx context.Context, op *task.Op, g *guest, names []string) error {
+	progress := copyProgress(op).Progress
+	return g.followJobs(ctx, names, func(jobs []blockJob) (bool, error) {
+		var done, total int64
+		left := len(names)
+		for _, j := range jobs {
+			done, total = done+j.Current, total+j.Total
+			switch {
+			case j.concluded() && j.Error != "":
+				return true, call.Errorf("mirroring error: %s", j.Error)
+			case j.concluded():
+				left--
+			}
+		}
+		progress(done, total)
+		return left == 0, nil
+	})
+}
+
+// endCopies ends jobs, whether or not they are done, and takes their nodes out of the guest.
+func (s *Service) endCopies(ctx context.Context, g *guest, names []string) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	err := g.followJobs(ctx, names, func(jobs []blockJob) (bool, error) {
+		left := len(jobs)
+		for _, j := range jobs {
+			cmd := "job-cancel"
+			if j.concluded() {
+				cmd, left = "job-dismiss", left-1
+			}
+			if err := ignoreMissing(g.do(ctx, cmd, map[string]any{"id": j.ID}, nil)); err != nil {
+				return true, err
+			}
+		}
+		return left == 0, nil
+	})
+	for _, name := range names {
+		if delErr := ignoreMissing(g.do(ctx, "blockdev-del", map[string]any{"node-name": name}, nil)); delErr != nil {
+			err = errors.Join(err, delErr)
+		}
+	}
+	select {
+	case <-g.proc.Done(): // all of it has gone with the process
+		return nil
+	default:
+		return err
+	}
+}
+
+// undoCopies ends the copies of an operation that did not come to its end. It may have broken off while the guest's file
+// systems stood still.
+func (s *Service) undoCopies(ctx context.Context, op *task.Op, data json.RawMessage) error {
+	var m madeCopies
+	if err := json.Unmarshal(data, &m); err != nil {
+		return err
+	}
+	g := s.guest(m.ID)
+	if g == nil {
+		return nil
+	}
+	if err := s.endCopies(ctx, g, m.Names); err != nil {
+		return err
+	}
+	thaw := func(ctx context.Context, a agent) error { return a.Do(ctx, "guest-fsfreeze-thaw", nil, nil) }
+	if err := s.withAgent(ctx, m.ID, thawTimeout, thaw); err != nil {
+		s.o.Logger.Debug("thaw after a copy", "vmid", m.ID, "err", err)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package vm
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -50,38 +51,47 @@ func (s *Service) StartOnBoot(ctx context.Context) {
 			guests = append(guests, g)
 		}
 	}
+	inOrder(ctx, guests, s.startOnBoot)
+}
+
+// inOrder starts guests one after the other, in the order of their option startup. A pause follows each that has started,
+// but for the last.
+func inOrder(ctx context.Context, guests []*inventory.Guest, start func(ctx context.Context, id int) (ok bool)) {
 	slices.SortStableFunc(guests, func(a, b *inventory.Guest) int {
-		x, y := parseStartup(a.Startup).order, parseStartup(b.Startup).order
-		switch {
-		case x != y && x < y:
-			return -1
-		case x != y:
-			return 1
+		if c := cmp.Compare(parseStartup(a.Startup).order, parseStartup(b.Startup).order); c != 0 {
+			return c
 		}
 		return a.ID - b.ID
 	})
 	for i, g := range guests {
-		sp := task.Spec{Type: opStart, ID: strconv.Itoa(g.ID), User: call.Root, Queue: queue(g.ID), Params: startParams{ID: g.ID}}
-		id, err := s.o.Tasks.Submit(ctx, sp)
-		if err != nil {
-			s.o.Logger.Error("start at boot", "vmid", g.ID, "err", err)
-			continue
-		}
-		st, err := s.o.Tasks.Wait(ctx, id)
-		if err != nil {
+		if ctx.Err() != nil {
 			return
 		}
-		if st.Exit != "OK" {
-			s.o.Logger.Error("start at boot", "vmid", g.ID, "status", st.Exit)
+		if !start(ctx, g.ID) || i == len(guests)-1 {
 			continue
 		}
-		if i == len(guests)-1 {
-			return
-		}
+		pause := time.NewTimer(parseStartup(g.Startup).up)
 		select {
-		case <-time.After(parseStartup(g.Startup).up):
+		case <-pause.C:
 		case <-ctx.Done():
+			pause.Stop()
 			return
 		}
 	}
+}
+
+// startOnBoot starts a guest and waits for the end of that.
+func (s *Service) startOnBoot(ctx context.Context, id int) bool {
+	sp := task.Spec{Type: opStart, ID: strconv.Itoa(id), User: call.Root, Queue: queue(id), Params: startParams{ID: id}}
+	up, err := s.o.Tasks.Submit(ctx, sp)
+	if err == nil {
+		var st task.Status
+		if st, err = s.o.Tasks.Wait(ctx, up); err == nil {
+			err = st.Err
+		}
+	}
+	if err != nil {
+		s.o.Logger.Error("start at boot", "vmid", id, "err", err)
+	}
+	return err == nil
 }

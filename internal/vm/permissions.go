@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+	"github.com/turtacn/go-proxmox/storage/volid"
 )
 
 func caller(ctx context.Context) string { return call.From(ctx).AuthID }
@@ -39,22 +41,116 @@ func (s *Service) checkChanges(ctx context.Context, id int, pool string, changes
 				return err
 			}
 		}
-		if vmconfig.IsNet(ch.Key) && !ch.Delete {
-			if err := s.checkBridge(ctx, ch.New); err != nil {
-				return err
-			}
+		if err := s.checkOutside(ctx, id, ch); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// checkBridge checks the caller's right to connect a guest to the bridge of a netN.
+// checkOutside checks what a change of an option touches outside the VM: bridges, tags, snippets, and volumes that it frees.
+func (s *Service) checkOutside(ctx context.Context, id int, ch vmconfig.Change) error {
+	switch {
+	case ch.Key == "tags":
+		return s.checkTags(ctx, ch)
+	case ch.Delete:
+		return s.checkFree(ctx, id, ch)
+	case vmconfig.IsNet(ch.Key):
+		return s.checkBridge(ctx, ch.New)
+	case ch.Key == "cicustom":
+		return s.checkSnippets(ctx, ch)
+	}
+	return nil
+}
+
+// checkBridge checks the caller's right to connect a guest to the bridge of a netN, and to each VLAN that it names.
 func (s *Service) checkBridge(ctx context.Context, net string) error {
-	n, err := vmconfig.ParseNet(net)
-	if err != nil || n.Bridge == "" {
+	for _, n := range vmconfig.BridgeNeeds(net, access.LocalZone) {
+		if err := s.o.Access.Check(ctx, n.Path, n.Privs...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTags checks the caller's right to each tag that comes or goes.
+func (s *Service) checkTags(ctx context.Context, ch vmconfig.Change) error {
+	style := s.o.Settings.TagStyle(ctx)
+	before := vmconfig.SplitList(vmconfig.NormalizeTags(ch.Old, style))
+	var after []string
+	if !ch.Delete {
+		after = vmconfig.SplitList(vmconfig.NormalizeTags(ch.New, style))
+	}
+	for _, tag := range append(slices.Clone(before), after...) {
+		if slices.Contains(before, tag) && slices.Contains(after, tag) {
+			continue
+		}
+		if ok, err := s.o.Settings.AllowsTag(ctx, tag); err != nil {
+			return err
+		} else if !ok {
+			return call.Forbidden("/, Sys.Modify")
+		}
+	}
+	return nil
+}
+
+// checkFree checks the caller's right to free the volume of a deleted unusedN, or of a drive that is deleted with force.
+func (s *Service) checkFree(ctx context.Context, id int, ch vmconfig.Change) error {
+	if !vmconfig.IsUnused(ch.Key) && !(vmconfig.IsDrive(ch.Key) && ch.Force) {
 		return nil
 	}
-	return s.o.Access.CheckBridge(ctx, access.LocalZone, n.Bridge, "SDN.Use")
+	d, err := vmconfig.ParseDrive(ch.Key, ch.Old)
+	if err != nil || s.vols.owner(ctx, d.File) != id {
+		return nil
+	}
+	storageID, _, _ := d.Volume()
+	return s.o.Access.Check(ctx, path.Join("/storage", storageID), "Datastore.AllocateSpace")
+}
+
+// checkSnippets checks that the caller may at least see the storages of the snippets that a cloud-init medium is to contain:
+// the guest can read them then. Snippets that were there already stay.
+func (s *Service) checkSnippets(ctx context.Context, ch vmconfig.Change) error {
+	now, err := vmconfig.ParseCICustom(ch.New)
+	if err != nil {
+		return call.Param(ch.Key, "unable to parse cicustom options")
+	}
+	old, err := vmconfig.ParseCICustom(ch.Old)
+	if err != nil {
+		old = vmconfig.CICustom{}
+	}
+	known := []string{"", old.User, old.Network, old.Meta, old.Vendor}
+	for _, volume := range []string{now.User, now.Network, now.Meta, now.Vendor} {
+		if slices.Contains(known, volume) {
+			continue
+		}
+		storageID, _, ok := vmconfig.SplitVolumeID(volume)
+		if !ok {
+			return call.Param(ch.Key, "%s is not in the snippets directory", volume)
+		}
+		if err := s.o.Access.CheckAny(ctx, path.Join("/storage", storageID), "Datastore.Audit", "Datastore.AllocateSpace", "Datastore.Allocate"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkHookscript checks that a hook script is an executable snippet.
+func (s *Service) checkHookscript(ctx context.Context, volume string) error {
+	vol, _, ok := s.vols.parse(ctx, volume)
+	if !ok || vol.Content != volid.Snippets {
+		return call.Param("hookscript", "'%s' is not in the snippets directory", volume)
+	}
+	file, err := s.o.Volumes.Path(ctx, volume)
+	if err != nil {
+		return err
+	}
+	switch fi, err := os.Stat(file); {
+	case err != nil:
+		return call.Param("hookscript", "script '%s' does not exist", volume)
+	case fi.Mode()&0o111 == 0:
+		return call.Param("hookscript", "script '%s' is not executable", volume)
+	}
+	return nil
 }
 
 func (s *Service) checkNeed(ctx context.Context, id int, pool string, n vmconfig.Need) error {
@@ -104,9 +200,7 @@ func (s *Service) checkDrive(ctx context.Context, id int, d vmconfig.Drive, defa
 	case vmconfig.VolumeExisting:
 		return s.o.Volumes.CheckAccess(ctx, r.Volume, id, "")
 	case vmconfig.VolumePath:
-		if !call.From(ctx).IsRoot() {
-			return call.Errorf("Only root can pass arbitrary filesystem paths.")
-		}
+		return onlyRootPaths(ctx)
 	}
 	return nil
 }
@@ -128,15 +222,34 @@ func (s *Service) checkAllocate(ctx context.Context, storageID, param string) er
 // checkImport checks the source of an import: a volume that the caller may read, or, for root, a file of the host.
 func (s *Service) checkImport(ctx context.Context, id int, key, source string) error {
 	if strings.HasPrefix(source, "/") {
-		if !call.From(ctx).IsRoot() {
-			return call.Errorf("Only root can pass arbitrary filesystem paths.")
+		return onlyRootPaths(ctx)
+	}
+	vol, _, ok := s.vols.parse(ctx, source)
+	isImage := ok && vol.Content == volid.Images
+	if isImage && vol.VMID != 0 {
+		if err := s.o.Access.CheckVM(ctx, vol.VMID, "", "VM.Clone"); err != nil {
+			return err
 		}
+	} else if err := s.o.Volumes.CheckAccess(ctx, source, id, ""); err != nil {
+		return err
+	}
+	switch {
+	case !ok:
+		return call.Errorf("unable to parse volume ID '%s'", source)
+	case !isImage && vol.Content != volid.Import:
+		return call.Param(key, "%s has wrong type '%s' - needs to be 'images' or 'import'", source, vol.Content)
+	case isImage && (vmconfig.Drive{File: source}).IsCloudInit():
+		return call.Errorf("cannot import from cloudinit disk")
+	}
+	return nil
+}
+
+// onlyRootPaths refuses a path of the host from anybody but root@pam.
+func onlyRootPaths(ctx context.Context) error {
+	if call.From(ctx).IsRoot() {
 		return nil
 	}
-	if owner := s.vols.owner(ctx, source); owner != 0 {
-		return s.o.Access.CheckVM(ctx, owner, "", "VM.Clone")
-	}
-	return s.o.Volumes.CheckAccess(ctx, source, id, "")
+	return call.Status(403, "Only root can pass arbitrary filesystem paths.")
 }
 
 // poolExists refuses a pool that is not there, as a missing privilege.
@@ -147,6 +260,62 @@ func (s *Service) poolExists(ctx context.Context, pool string) error {
 	}
 	if cfg.Pools[pool] == nil {
 		return call.Status(403, "pool '%s' does not exist", pool)
+	}
+	return nil
+}
+
+// checkCloneRights checks what the caller needs for a clone: the source, the new VM, space, and everything of the host that
+// the clone gets, too.
+func (s *Service) checkCloneRights(ctx context.Context, v *VM, p cloneParams) error {
+	if err := s.o.Access.CheckVM(ctx, p.ID, "", "VM.Clone"); err != nil {
+		return err
+	}
+	if err := s.o.Access.CheckVM(ctx, p.NewID, p.Pool, "VM.Allocate"); err != nil {
+		return err
+	}
+	source := p.source(v)
+	for _, key := range source.Keys() {
+		if err := s.checkClonedOption(ctx, p.NewID, key, source[key]); err != nil {
+			return err
+		}
+	}
+	for _, d := range source.Drives() {
+		storageID, _, ok := d.Volume()
+		if !ok || d.IsCDROM() && !d.IsCloudInit() {
+			continue
+		}
+		if p.Storage != "" {
+			storageID = p.Storage
+		}
+		if err := s.o.Access.Check(ctx, "/storage/"+storageID, "Datastore.AllocateSpace"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkClonedOption checks the rights to the host's devices, mappings and bridges that an option names; the rights to set it
+// are not asked for.
+func (s *Service) checkClonedOption(ctx context.Context, id int, key, value string) error {
+	if vmconfig.IsNet(key) {
+		return s.checkBridge(ctx, value)
+	}
+	name, index := vmconfig.SplitKey(key)
+	switch {
+	case index >= 0 && slices.Contains([]string{"usb", "hostpci", "virtiofs"}, name), key == "cpu", key == "rng0":
+	default:
+		return nil
+	}
+	if call.From(ctx).IsRoot() {
+		return nil
+	}
+	for _, n := range vmconfig.RequiredPrivileges(vmconfig.Change{Key: key, New: value}) {
+		if n.Root == "" && n.Path == "" {
+			continue
+		}
+		if err := s.checkNeed(ctx, id, "", n); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -6,15 +6,20 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
-	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 	"github.com/turtacn/go-proxmox/qmp"
 	"github.com/turtacn/go-proxmox/qmp/machine"
 )
 
-// plug adds a unit: its back ends first, then its devices. taps are what the netdev of a NIC refers to by tapName. What was added is taken away again if a later part fails.
+// unplugPatience is how long a guest may take to let a device go.
+const unplugPatience = 5 * time.Second
+
+// plug adds a unit: its back ends first, then its devices, a controller before what sits on it. taps are what the netdev of
+// a NIC refers to by tapName. If a later part fails, the back ends are taken away again; a controller stays with what it
+// uses, since taking it away is the guest's decision: the next plug finds it.
 func (g *guest) plug(ctx context.Context, u *machine.Unit, taps []*os.File) (err error) {
 	c, err := g.proc.Client(ctx)
 	if err != nil {
@@ -23,16 +28,20 @@ func (g *guest) plug(ctx context.Context, u *machine.Unit, taps []*os.File) (err
 	var undo []func(context.Context) error
 	defer func() {
 		if err != nil {
+			err = g.explain(err)
 			for _, fn := range slices.Backward(undo) {
-				err = errors.Join(err, fn(context.WithoutCancel(ctx)))
+				err = errors.Join(err, ignoreMissing(fn(context.WithoutCancel(ctx))))
 			}
 		}
 	}()
+	later := func(cmd string, args map[string]any) {
+		undo = append(undo, func(ctx context.Context) error { return c.Do(ctx, cmd, args, nil) })
+	}
 	do := func(cmd string, args any, back string, backArgs map[string]any) error {
 		if err := c.Do(ctx, cmd, args, nil); err != nil {
 			return err
 		}
-		undo = append(undo, func(ctx context.Context) error { return c.Do(ctx, back, backArgs, nil) })
+		later(back, backArgs)
 		return nil
 	}
 	for _, o := range u.Objects {
@@ -45,22 +54,46 @@ func (g *guest) plug(ctx context.Context, u *machine.Unit, taps []*os.File) (err
 			return err
 		}
 	}
-	for i, f := range taps { // each under a name by which the netdev finds it
-		if err := c.DoFD(ctx, "getfd", map[string]any{"fdname": tapName(u.Name, i)}, f, nil); err != nil {
-			return err
-		}
-	}
-	for _, n := range u.Netdevs {
-		if err := do("netdev_add", n.Arguments(), "netdev_del", map[string]any{"id": n.ID}); err != nil {
-			return err
-		}
+	if err := g.plugNet(ctx, c, u, taps, later); err != nil {
+		return err
 	}
 	for _, d := range u.Devices {
-		if err := do("device_add", d.Properties(), "device_del", map[string]any{"id": d.ID}); err != nil {
+		if err := c.Do(ctx, "device_add", d.Properties(), nil); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// plugNet adds the netdev of a NIC, which takes the taps that QEMU is given before.
+func (g *guest) plugNet(ctx context.Context, c *qmp.Client, u *machine.Unit, taps []*os.File, later func(string, map[string]any)) error {
+	for i, f := range taps {
+		name := map[string]any{"fdname": tapName(u.Name, i)}
+		if err := c.DoFD(ctx, "getfd", name, f, nil); err != nil {
+			return err
+		}
+		if len(u.Netdevs) == 0 {
+			later("closefd", name)
+		}
+	}
+	for _, n := range u.Netdevs {
+		if err := c.Do(ctx, "netdev_add", n.Arguments(), nil); err != nil {
+			for i := range taps {
+				err = errors.Join(err, ignoreMissing(c.Do(ctx, "closefd", map[string]any{"fdname": tapName(u.Name, i)}, nil)))
+			}
+			return err
+		}
+		later("netdev_del", map[string]any{"id": n.ID})
+	}
+	return nil
+}
+
+// explain gives a refusal of QEMU's to users; anything else is none of theirs.
+func (g *guest) explain(err error) error {
+	if e, ok := errors.AsType[*qmp.Error](err); ok {
+		return &call.Error{Status: 500, Text: fmt.Sprintf("VM %d qmp command failed - %v", g.id, e), Err: err}
+	}
+	return err
 }
 
 // tapName is the name that QEMU knows an open tap of a unit by until its netdev takes it.
@@ -68,27 +101,33 @@ func tapName(unit string, i int) string { return fmt.Sprintf("%s-tap%d", unit, i
 
 // unplug asks the guest to let the unit's devices go, then takes its back ends away.
 func (g *guest) unplug(ctx context.Context, u *machine.Unit) error {
+	for _, d := range slices.Backward(u.Devices) {
+		if err := g.deleteDevice(ctx, d.ID, unplugPatience); err != nil {
+			return err
+		}
+	}
+	return g.forgetParts(ctx, u)
+}
+
+// forgetParts takes the back ends of a unit away, as far as they are there and nothing uses them.
+func (g *guest) forgetParts(ctx context.Context, u *machine.Unit) error {
 	c, err := g.proc.Client(ctx)
 	if err != nil {
 		return err
 	}
-	for _, d := range slices.Backward(u.Devices) {
-		if err := g.deleteDevice(ctx, d.ID); err != nil {
-			return err
-		}
-	}
+	do := func(cmd, name, id string) error { return ignoreMissing(c.Do(ctx, cmd, map[string]any{name: id}, nil)) }
 	for _, n := range u.Netdevs {
-		if err := ignoreMissing(c.Do(ctx, "netdev_del", map[string]any{"id": n.ID}, nil)); err != nil {
+		if err := do("netdev_del", "id", n.ID); err != nil {
 			return err
 		}
 	}
 	for _, n := range u.Nodes {
-		if err := ignoreMissing(c.Do(ctx, "blockdev-del", map[string]any{"node-name": n.NodeName}, nil)); err != nil {
+		if err := do("blockdev-del", "node-name", n.NodeName); err != nil {
 			return err
 		}
 	}
 	for _, o := range slices.Backward(u.Objects) {
-		if err := ignoreMissing(c.Do(ctx, "object-del", map[string]any{"id": o.ID}, nil)); err != nil {
+		if err := do("object-del", "id", o.ID); err != nil {
 			return err
 		}
 	}
@@ -103,11 +142,27 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-func (g *guest) deleteDevice(ctx context.Context, id string) error {
+// present returns the ids of the devices and objects that the machine has. See qapi/qom.json: qom-list.
+func (g *guest) present(ctx context.Context) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for _, path := range []string{"/machine/peripheral", "/objects"} {
+		var list []struct{ Name string }
+		if err := g.do(ctx, "qom-list", map[string]any{"path": path}, &list); err != nil {
+			return nil, err
+		}
+		for _, item := range list {
+			ids[item.Name] = true
+		}
+	}
+	return ids, nil
+}
+
+// deleteDevice asks the guest to let a device go and waits for that. One that is not there is gone.
+func (g *guest) deleteDevice(ctx context.Context, id string, patience time.Duration) error {
 	if id == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, unplugPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	c, err := g.proc.Client(ctx)
 	if err != nil {
@@ -120,7 +175,7 @@ func (g *guest) deleteDevice(ctx context.Context, id string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return g.explain(err)
 	}
 	ev, err := sub.Next(ctx, func(e qmp.Event) bool { return e.Str("device") == id })
 	if err != nil || ev.Name == "DEVICE_UNPLUG_GUEST_ERROR" {
@@ -129,86 +184,11 @@ func (g *guest) deleteDevice(ctx context.Context, id string) error {
 	return nil
 }
 
-// changeMedium takes the medium out of a CD-ROM drive, lets change alter the configuration, and puts the new medium in.
-func (s *Service) changeMedium(ctx context.Context, op *task.Op, v *VM, g *guest, key string, change func() error) error {
-	c, err := g.proc.Client(ctx)
-	if err != nil {
-		return err
-	}
-	old, err := s.translate(ctx, v)
-	if err != nil {
-		return err
-	}
-	if err := ignoreMissing(c.Do(ctx, "blockdev-open-tray", map[string]any{"id": key, "force": true}, nil)); err != nil {
-		return err
-	}
-	if err := ignoreMissing(c.Do(ctx, "blockdev-remove-medium", map[string]any{"id": key}, nil)); err != nil {
-		return err
-	}
-	if unit, ok := old.Machine.Find(key); ok {
-		for _, n := range unit.Nodes {
-			if err := ignoreMissing(c.Do(ctx, "blockdev-del", map[string]any{"node-name": n.NodeName}, nil)); err != nil {
-				return err
-			}
-		}
-	}
-	if err := change(); err != nil {
-		return err
-	}
-	now, err := s.translate(ctx, v)
-	if err != nil {
-		return err
-	}
-	unit, ok := now.Machine.Find(key)
-	if ok && len(unit.Nodes) > 0 {
-		if err := s.insert(ctx, op, v, g, key, unit); err != nil {
-			return err
-		}
-	}
-	return c.Do(ctx, "blockdev-close-tray", map[string]any{"id": key}, nil)
-}
-
-func (s *Service) insert(ctx context.Context, op *task.Op, v *VM, g *guest, key string, unit *machine.Unit) error {
-	c, err := g.proc.Client(ctx)
-	if err != nil {
-		return err
-	}
-	d, ok, err := v.Config.Main.Drive(key)
-	if err != nil || !ok {
-		return err
-	}
-	if isVolume(d.File) {
-		h := *g.holds()
-		if !slices.Contains(h.Volumes, d.File) {
-			h.Volumes = append(slices.Clone(h.Volumes), d.File)
-		}
-		if err := op.Commit(ctx, h.part(&s.Repository)); err != nil {
-			return err
-		}
-		g.setHold(&h)
-		if _, err := s.o.Volumes.Attach(ctx, d.File, h.UID, true); err != nil {
-			return err
-		}
-	}
-	for _, o := range unit.Objects { // there already, unless the drive was empty
-		if err := ignoreMissing(c.Do(ctx, "object-add", o.Arguments(), nil)); err != nil {
-			return err
-		}
-	}
-	root := unit.Nodes[len(unit.Nodes)-1]
-	for _, n := range unit.Nodes {
-		if err := c.Do(ctx, "blockdev-add", n.Arguments(), nil); err != nil {
-			return err
-		}
-	}
-	return c.Do(ctx, "blockdev-insert-medium", map[string]any{"id": key, "node-name": root.NodeName}, nil)
-}
+// resizeUnit is what QEMU rounds the size of a disk in use up to, in bytes.
+const resizeUnit = 1024
 
 // resize lets the running QEMU grow a disk that it has open.
 func (g *guest) resize(ctx context.Context, d vmconfig.Drive, size int64) error {
-	args := map[string]any{"node-name": "drive-" + d.Key, "size": size}
-	if err := g.do(ctx, "block_resize", args, nil); err != nil {
-		return call.Errorf("VM %d qmp command 'block_resize' failed - %w", g.id, err)
-	}
-	return nil
+	size = (size + resizeUnit - 1) / resizeUnit * resizeUnit
+	return g.command(ctx, "block_resize", map[string]any{"node-name": "drive-" + d.Key, "size": size})
 }

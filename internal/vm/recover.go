@@ -3,9 +3,13 @@ package vm
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/turtacn/go-proxmox/qmp/machine"
 )
+
+// recoverSideBySide bounds how many guests are taken up at the same time: one that hangs costs seconds.
+const recoverSideBySide = 16
 
 // Recover finds the guests again that were running when the daemon ended. Call it once, before the task engine runs: the
 // operations that it resumes must know what runs. Guests that have ended meanwhile are cleaned up behind by operations.
@@ -14,19 +18,30 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	slots := make(chan struct{}, recoverSideBySide)
+	var wg sync.WaitGroup
 	for _, h := range holds {
-		p, err := machine.Attach(ctx, s.runDir(h.ID), nil)
-		switch {
-		case err == nil:
-			s.adopt(h, p, "running")
-			s.o.Logger.Info("guest found again", "vmid", h.ID, "pid", p.PID())
-		case errors.Is(err, machine.ErrNotRunning):
-			s.submitExited(h.ID, h.Start, false)
-		default: // it may well run: nothing is let go
-			s.o.Logger.Error("guest does not answer", "vmid", h.ID, "err", err)
-		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s.recoverGuest(ctx, h)
+		})
 	}
-	return nil
+	wg.Wait()
+	return ctx.Err()
+}
+
+func (s *Service) recoverGuest(ctx context.Context, h *Hold) {
+	p, err := machine.Attach(ctx, s.runDir(h.ID), &machine.AttachOptions{Logger: s.o.Logger})
+	switch {
+	case err == nil:
+		s.adopt(h, p, "running")
+		s.o.Logger.Info("guest found again", "vmid", h.ID, "pid", p.PID())
+	case errors.Is(err, machine.ErrNotRunning):
+		s.submitExited(h.ID, h.Start, false)
+	default: // it may well run: nothing is let go, and the next operation on the VM tries again
+		s.o.Logger.Error("guest cannot be taken up", "vmid", h.ID, "err", err)
+	}
 }
 
 // Close stops watching the guests, which run on. No operation may run any more.

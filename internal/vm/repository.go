@@ -27,11 +27,12 @@ type Repository struct {
 	node  string
 }
 
-// Load reads a VM of this node. One that does not exist, or is another node's, is the call error that clients look for.
+// Load reads a VM of this node. One that does not exist, or is another node's, is the call error that clients look for; the
+// former is cluster.ErrNotFound, too.
 func (r *Repository) Load(ctx context.Context, id int) (*VM, error) {
 	kv, err := r.store.Get(ctx, inventory.Key(id))
 	if errors.Is(err, cluster.ErrNotFound) {
-		return nil, r.missing(id)
+		return nil, &call.Error{Status: 500, Text: r.missing(id).Error(), Err: err}
 	}
 	if err != nil {
 		return nil, err
@@ -59,10 +60,20 @@ func (r *Repository) notFound(id int) error {
 	return call.Errorf("unable to find configuration file for VM %d on node '%s'", id, r.node)
 }
 
-// Parts are the parts of a transaction that stores the VM's configuration, if nobody has changed it since it was read.
-// They also bring the configuration into its written form, so that its digest is the one of what is stored.
-func (v *VM) Parts() []cluster.Part {
-	text := v.Config.String()
+// Write are the parts of a transaction that stores the VM's configuration, if nobody has changed it since it was read. They
+// also bring the configuration into its written form. A value that cannot be written is a call error with its option.
+func (v *VM) Write() ([]cluster.Part, error) {
+	text, err := v.Config.Encode()
+	if err != nil {
+		return nil, publicError(err)
+	}
+	return v.write(text), nil
+}
+
+// Parts is Write for a configuration whose values were read or are the program's own: one that cannot be written is left out.
+func (v *VM) Parts() []cluster.Part { return v.write(v.Config.String()) }
+
+func (v *VM) write(text string) []cluster.Part {
 	return []cluster.Part{
 		cluster.If(cluster.ModRev(inventory.Key(v.ID), v.Rev)),
 		cluster.Put(inventory.Key(v.ID), inventory.Encode(v.Node, text)),

@@ -50,6 +50,9 @@ func (s *Service) runResize(ctx context.Context, op *task.Op) error {
 	if resumed, err := op.Load(&target); err != nil {
 		return err
 	} else if !resumed { // "so much more" must mean the same after a restart
+		if err := s.checkResize(ctx, v, p.Disk); err != nil { // a privilege may have been taken away meanwhile
+			return err
+		}
 		vol, err := s.o.Volumes.Stat(ctx, d.File)
 		if err != nil {
 			return err
@@ -75,6 +78,21 @@ func (s *Service) runResize(ctx context.Context, op *task.Op) error {
 	d.Size = vmconfig.Some(vmconfig.Size(target))
 	v.Config.Main[d.Key] = d.String()
 	return op.Finish(ctx, v.Parts()...)
+}
+
+// checkResize checks the caller's privileges for growing a disk.
+func (s *Service) checkResize(ctx context.Context, v *VM, disk string) error {
+	if err := s.o.Access.CheckVM(ctx, v.ID, "", "VM.Config.Disk"); err != nil {
+		return err
+	}
+	d, ok, err := v.Config.Main.Drive(disk)
+	if !ok || err != nil {
+		return nil // the operation tells
+	}
+	if storageID, _, ok := d.Volume(); ok {
+		return s.o.Access.Check(ctx, "/storage/"+storageID, "Datastore.AllocateSpace")
+	}
+	return nil
 }
 
 // newSize reads a size of the API: a number with an optional unit K, M, G, T, and + for an addition.

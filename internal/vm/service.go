@@ -33,6 +33,10 @@ type Options struct {
 	Clock     func() time.Time
 	Random    io.Reader // nil: crypto/rand
 	Logger    *slog.Logger
+
+	// FailPoint is called between steps of the operations that start and end processes, at each of which a crash must leave
+	// no trace. For tests.
+	FailPoint func(where string)
 }
 
 // UIDRange is a range of user ids. A zero Count runs guests as the daemon's own user.
@@ -44,6 +48,9 @@ type Settings interface {
 	MACPrefix(ctx context.Context) string
 	// TagStyle is the option tag-style, as far as it concerns stored tags.
 	TagStyle(ctx context.Context) vmconfig.TagStyle
+	// AllowsTag reports whether the caller may give a tag to a guest or take it away, apart from privileges on the guest:
+	// the options user-tag-access and registered-tags.
+	AllowsTag(ctx context.Context, tag string) (bool, error)
 }
 
 // Service implements the API's methods below /nodes/{node}/qemu. It is safe for concurrent use.
@@ -58,12 +65,20 @@ type Service struct {
 	mu     sync.Mutex // guards guests; never held across I/O
 	guests map[int]*guest
 	wg     sync.WaitGroup // watchers of guests
+
+	publishing sync.Mutex // orders what the inventory is told of guests, which it takes without waiting
 }
 
 // New registers the operations of VMs with the task engine, which must not run yet. It touches nothing.
 func New(o Options) *Service {
 	if o.Clock == nil {
 		o.Clock = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.FailPoint == nil {
+		o.FailPoint = func(string) {}
 	}
 	s := &Service{
 		Repository: Repository{store: o.Store, node: o.Node}, o: o, vols: volumes{o.Volumes}, guests: map[int]*guest{},
@@ -74,7 +89,11 @@ func New(o Options) *Service {
 }
 
 func (s *Service) register() {
-	undoVolume := map[string]task.UndoFunc{stepVolume: s.undoVolume, stepConfig: s.undoConfig}
+	undoVolume := map[string]task.UndoFunc{stepVolume: s.undoVolume, stepConfig: s.undoConfig, stepCopies: s.undoCopies}
+	// What ends or starts a process lets pending changes take effect, which may free volumes.
+	undoPower := map[string]task.UndoFunc{
+		stepVolume: s.undoVolume, stepHold: s.undoHold, stepReboot: s.undoReboot, stepSuspend: s.undoSuspend,
+	}
 	for name, h := range map[string]task.Handler{
 		opCreate:   {Run: s.runCreate, Recovery: task.Undo, Undo: undoVolume},
 		opClone:    {Run: s.runClone, Recovery: task.Undo, Undo: undoVolume},
@@ -83,14 +102,15 @@ func (s *Service) register() {
 		opDestroy:  {Run: s.runDestroy, Recovery: task.Resume},
 		opTemplate: {Run: s.runTemplate, Recovery: task.Resume},
 		opResize:   {Run: s.runResize, Recovery: task.Resume},
-		opStart:    {Run: s.runStart, Recovery: task.Resume, Undo: map[string]task.UndoFunc{stepHold: s.undoHold}},
-		opStop:     {Run: s.runStop, Recovery: task.Resume},
-		opShutdown: {Run: s.runShutdown, Recovery: task.Fail},
-		opReboot:   {Run: s.runReboot, Recovery: task.Fail},
+		opStart:    {Run: s.runStart, Recovery: task.Resume, Undo: undoPower},
+		opStop:     {Run: s.runStop, Recovery: task.Resume, Undo: undoPower},
+		opShutdown: {Run: s.runShutdown, Recovery: task.Resume, Undo: undoPower},
+		opReboot:   {Run: s.runReboot, Recovery: task.Resume, Undo: undoPower},
 		opReset:    {Run: s.runReset, Recovery: task.Fail},
-		opPause:    {Run: s.runPause, Recovery: task.Fail},
-		opResume:   {Run: s.runResume, Recovery: task.Fail},
-		opExited:   {Run: s.runExited, Recovery: task.Resume},
+		opPause:    {Run: s.runPause, Recovery: task.Resume},
+		opSuspend:  {Run: s.runSuspend, Recovery: task.Resume, Undo: undoPower},
+		opResume:   {Run: s.runResume, Recovery: task.Resume, Undo: undoPower},
+		opExited:   {Run: s.runExited, Recovery: task.Resume, Undo: undoPower},
 		opMedium:   {Run: s.runMedium, Recovery: task.Fail},
 	} {
 		s.o.Tasks.Register(name, h)
@@ -111,6 +131,7 @@ const (
 	opReboot   = "qmreboot"
 	opReset    = "qmreset"
 	opPause    = "qmpause"
+	opSuspend  = "qmsuspend" // to disk
 	opResume   = "qmresume"
 	opSetSync  = "qmset"       // PUT config and unlink
 	opExited   = "qmexited"    // cleans up behind a process that has ended
@@ -121,7 +142,11 @@ const (
 const (
 	stepVolume = "volume" // a volume that the operation makes: free it
 	stepConfig = "config" // the VM's configuration, made with the operation: remove it
+	stepCopies = "copies" // jobs of a running guest's QEMU that copy its disks: end them
 	stepHold   = "hold"   // what the node holds for a process: let it go
+
+	stepReboot  = "reboot"  // the note that the VM is to be started again: take it back
+	stepSuspend = "suspend" // the state of a guest that is being saved: free it, and let the guest go on
 )
 
 // spec is an operation of a VM's queue.

@@ -2,22 +2,12 @@ package vm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
-	"github.com/turtacn/go-proxmox/cluster"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/vm/machineconf"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
-	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
-	"github.com/turtacn/go-proxmox/qmp/machine"
 )
 
 // startParams are the parameters of the operation qmstart.
@@ -34,31 +24,38 @@ func (s *Service) runStart(ctx context.Context, op *task.Op) error {
 	if err := op.Decode(&p); err != nil {
 		return err
 	}
+	return s.start(ctx, op, p)
+}
+
+func (s *Service) start(ctx context.Context, op *task.Op, p startParams) error {
 	v, err := s.Load(ctx, p.ID)
 	if err != nil {
 		return err
 	}
-	if g := s.guest(p.ID); g != nil && g.holds().Start == op.UPID().String() {
-		return s.started(ctx, op, g, nil) // it came up before the restart
-	}
-	if err := s.checkStart(v, p.SkipLock); err != nil {
+	if err := s.freeDoomed(ctx, op, v); err != nil {
 		return err
 	}
-	if v.Config.HasPending() {
-		problems := call.ParamErrors{}
-		s.applyStopped(ctx, op, v, problems)
-		if err := s.commit(ctx, op, v); err != nil {
-			return err
-		}
-		if len(problems) > 0 {
-			return problems
-		}
+	g, err := s.find(ctx, p.ID)
+	if err != nil {
+		return err
 	}
-	if v.Config.Main.HasCloudInit() {
-		op.Logf("generating cloud-init ISO")
-		if err := s.makeMedium(ctx, op, v); err != nil {
-			return err
+	if g != nil && g.holds().Start == op.UPID().String() { // it came up before the restart
+		if !v.suspended() {
+			return s.goOn(ctx, op, v, g)
 		}
+		g = nil // how much of its memory was loaded nobody knows: it is started anew
+	}
+	if g != nil && v.Config.Main["lock"] == lockBackup {
+		return g.command(ctx, "cont", nil) // started by the backup, and stopped until now
+	}
+	if err := s.checkStart(v, g, p.SkipLock); err != nil {
+		return err
+	}
+	if err := s.clearLeftovers(ctx, op, v); err != nil {
+		return err
+	}
+	if err := s.prepareConfig(ctx, op, v); err != nil {
+		return err
 	}
 	result, err := s.translate(ctx, v)
 	if err != nil {
@@ -71,16 +68,25 @@ func (s *Service) runStart(ctx context.Context, op *task.Op) error {
 	if err != nil {
 		return err
 	}
+	s.o.FailPoint("taken")
 	proc, err := s.launch(ctx, op, v, h, result, p.Timeout)
 	if err != nil {
 		return err
 	}
+	s.o.FailPoint("launched")
 	up := *h
 	up.Started = s.o.Clock().Unix()
-	return s.started(ctx, op, s.adopt(&up, proc, "running"), result)
+	g = s.adopt(&up, proc, "running")
+	s.limitCPU(op, v, g)
+	if v.suspended() {
+		if err := s.resumeState(ctx, op, v, g, result.State); err != nil {
+			return err
+		}
+	}
+	return s.started(ctx, op, g, result)
 }
 
-func (s *Service) checkStart(v *VM, skipLock bool) error {
+func (s *Service) checkStart(v *VM, g *guest, skipLock bool) error {
 	if v.Config.Main.Bool("template", false) {
 		return call.Errorf("you can't start a vm if it's a template")
 	}
@@ -89,28 +95,80 @@ func (s *Service) checkStart(v *VM, skipLock bool) error {
 			return err
 		}
 	}
-	if s.guest(v.ID) != nil {
+	if g != nil {
 		return call.Errorf("VM %d already running", v.ID)
 	}
 	return nil
 }
 
-// translate turns the configuration into a machine for this host.
+// clearLeftovers lets go what an earlier process held whose clean-up has not come to its end.
+func (s *Service) clearLeftovers(ctx context.Context, op *task.Op, v *VM) error {
+	h, err := s.hold(ctx, v.ID)
+	if err != nil || h == nil {
+		return err
+	}
+	if err := s.letGo(ctx, h); err != nil {
+		return err
+	}
+	parts, err := s.drop(ctx, v.ID, h.Start)
+	if err != nil {
+		return err
+	}
+	return op.Commit(ctx, parts...)
+}
+
+// prepareConfig brings the configuration into the state that is started: pending changes applied, unless a suspended VM
+// goes on as what it was, and the cloud-init medium made.
+func (s *Service) prepareConfig(ctx context.Context, op *task.Op, v *VM) error {
+	if v.suspended() {
+		op.Logf("Resuming suspended VM")
+	} else if err := s.applyBeforeStart(ctx, op, v); err != nil {
+		return err
+	}
+	if v.Config.Main.HasCloudInit() {
+		op.Logf("generating cloud-init ISO")
+		return s.makeMedium(ctx, op, v)
+	}
+	return nil
+}
+
+func (s *Service) applyBeforeStart(ctx context.Context, op *task.Op, v *VM) error {
+	left := false
+	for _, key := range runningKeys {
+		if v.Config.Main.Has(key) {
+			op.Logf("No VM state set, removing left-over option '%s'", key)
+			delete(v.Config.Main, key)
+			left = true
+		}
+	}
+	if !left && !v.Config.HasPending() {
+		return nil
+	}
+	problems, err := s.applyPending(ctx, op, v)
+	if err == nil && len(problems) > 0 {
+		return problems
+	}
+	return err
+}
+
+// translate turns the configuration into a machine for this host. A suspended one stays the machine that it was.
 func (s *Service) translate(ctx context.Context, v *VM) (*machineconf.Result, error) {
 	storages, err := s.vols.locations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := machineconf.Translate(&machineconf.Input{
+	in := &machineconf.Input{
 		VMID: v.ID, Config: v.Config.Main, Host: s.o.Host.Facts(), Storages: storages, Profile: machineconf.Launch, RunDir: s.guestDir(v.ID),
 		MACPrefix: s.o.Settings.MACPrefix(ctx), Random: s.o.Random,
-	})
+	}
+	if v.suspended() {
+		in.Forced = machineconf.ForcedOf(v.Config.Main)
+	}
+	result, err := machineconf.Translate(in)
 	if err != nil {
 		return nil, publicError(err)
 	}
 	switch {
-	case result.TPM != nil:
-		return nil, call.Errorf("a TPM cannot be emulated on this node yet")
 	case len(result.Folders) > 0:
 		return nil, call.Errorf("folders of the host cannot be shared on this node yet")
 	case len(result.PCI) > 0:
@@ -127,149 +185,44 @@ func publicError(err error) error {
 	return &call.Error{Status: 500, Text: err.Error(), Err: err}
 }
 
-// take notes what the process will hold, then takes it: volumes for its user, ports on their bridges.
-func (s *Service) take(ctx context.Context, op *task.Op, v *VM, r *machineconf.Result) (*Hold, error) {
-	uid, err := s.pickUID(ctx, v.ID)
-	if err != nil {
-		return nil, err
-	}
-	h := &Hold{Version: 1, ID: v.ID, Start: op.UPID().String(), UID: uid, Machine: r.Machine.Board.Type}
-	for _, p := range r.Ports {
-		h.Ports = append(h.Ports, p.Name)
-	}
-	for _, u := range r.Volumes {
-		if isVolume(u.ID) {
-			h.Volumes = append(h.Volumes, u.ID)
-		}
-	}
-	if err := op.Step(ctx, stepHold, h, h.part(&s.Repository)); err != nil {
-		return nil, err
-	}
-	if err := s.makeRunDir(h); err != nil {
-		return nil, err
-	}
-	for _, u := range r.Volumes {
-		if !slices.Contains(h.Volumes, u.ID) {
-			continue
-		}
-		if _, err := s.o.Volumes.Attach(ctx, u.ID, uid, u.ReadOnly || u.CDROM); err != nil {
-			return nil, fmt.Errorf("%s: %w", u.Key, err)
-		}
-	}
-	for _, p := range r.Ports {
-		if err := s.o.Network.CreatePort(ctx, port(p, uid)); err != nil {
-			return nil, err
-		}
-	}
-	for _, c := range r.Copies {
-		if err := copyFile(c.From, c.To, uid); err != nil {
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-func (s *Service) makeRunDir(h *Hold) error {
-	if err := os.MkdirAll(s.o.RunDir, 0o711); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.runDir(h.ID), 0o711); err != nil {
-		return err
-	}
-	dir := s.guestDir(h.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return os.Chown(dir, h.UID, -1)
-}
-
-func copyFile(from, to string, uid int) error {
-	src, err := os.Open(from)
+// goOn ends a start whose process came up before the daemon ended, at whatever point that was.
+func (s *Service) goOn(ctx context.Context, op *task.Op, v *VM, g *guest) error {
+	result, err := s.translate(ctx, v)
 	if err != nil {
 		return err
 	}
-	defer src.Close()
-	dst, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	s.limitCPU(op, v, g)
+	c, err := g.proc.Client(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Chown(uid, -1), dst.Close())
-}
-
-// undoHold gives back what a start has taken that did not come to its end.
-func (s *Service) undoHold(ctx context.Context, op *task.Op, data json.RawMessage) error {
-	var h Hold
-	if err := json.Unmarshal(data, &h); err != nil {
-		return err
-	}
-	if g := s.guest(h.ID); g != nil && g.holds().Start == h.Start {
-		g.setQuiet(true) // this is its clean-up
-	}
-	if err := s.letGo(ctx, &h); err != nil {
-		return err
-	}
-	return op.Commit(ctx, cluster.Delete(s.holdKey(h.ID)))
-}
-
-// launch starts QEMU and waits until it answers.
-func (s *Service) launch(ctx context.Context, op *task.Op, v *VM, h *Hold, r *machineconf.Result, timeout int) (*machine.Process, error) {
-	limit := startTimeout(v.Config.Main, len(r.Ports))
-	if timeout > 0 {
-		limit = time.Duration(timeout) * time.Second
-	}
-	files, err := s.openTaps(ctx, r, h.UID, machine.FirstFile)
-	if err != nil {
-		return nil, err
-	}
-	defer closeAll(files)
-	proc, err := machine.Start(ctx, &machine.StartOptions{
-		Files:  files,
-		Binary: r.Program, Args: r.Machine.Args(), RunDir: s.runDir(v.ID), Name: "vm-" + fmt.Sprint(v.ID), UID: h.UID, GID: h.UID,
-		Groups: s.o.Host.Groups(r.KVM), Cgroup: filepath.Join("gpve", fmt.Sprintf("%d.scope", v.ID)), Sandbox: true,
-		ReadyTimeout: limit, Logger: s.o.Logger,
-	})
-	if err == nil {
-		return proc, nil
-	}
-	if e, ok := errors.AsType[*machine.StartError](err); ok {
-		for line := range strings.Lines(e.Stderr) {
-			op.Logf("QEMU: %s", strings.TrimSpace(line))
-		}
-		if e.Err == nil {
-			return nil, call.Errorf("start failed: QEMU exited with code %d", e.ExitCode)
+	if askState(ctx, c, "running") == "paused" { // its saved state was loaded, and it was about to go on
+		if err := g.command(ctx, "cont", nil); err != nil {
+			return err
 		}
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return nil, call.Errorf("start failed: QEMU did not answer within %v: got timeout", limit)
-	}
-	return nil, fmt.Errorf("start failed: %w", err)
+	return s.started(ctx, op, g, result)
 }
 
-// startTimeout is how long a start may take: guests with much memory or hugepages need longer.
-func startTimeout(main vmconfig.Section, nics int) time.Duration {
-	seconds := 30
-	if m, err := vmconfig.ParseMemory(main["memory"]); err == nil && m.CurrentMiB > 30720 {
-		seconds = m.CurrentMiB / 1024
-	}
-	if main.Has("hugepages") {
-		seconds = max(seconds, 150)
-	}
-	return time.Duration(seconds+5*nics) * time.Second
-}
+// statsInterval is how often, in seconds, the balloon driver reports what the guest makes of its memory.
+const statsInterval = 10
 
 // started does what is left when QEMU answers, and ends the operation.
 func (s *Service) started(ctx context.Context, op *task.Op, g *guest, r *machineconf.Result) error {
-	if r != nil {
-		for _, nic := range r.LinkDown {
-			if err := g.do(ctx, "set_link", map[string]any{"name": nic, "up": false}, nil); err != nil {
-				return fmt.Errorf("switch the link of %s off: %w", nic, err)
-			}
+	for _, nic := range r.LinkDown {
+		if err := g.do(ctx, "set_link", map[string]any{"name": nic, "up": false}, nil); err != nil {
+			return fmt.Errorf("switch the link of %s off: %w", nic, err)
 		}
-		if r.BalloonMiB > 0 {
-			if err := g.do(ctx, "balloon", map[string]any{"value": int64(r.BalloonMiB) << 20}, nil); err != nil {
-				op.Logf("WARN: balloon: %v", err)
-			}
+	}
+	if r.BalloonMiB > 0 {
+		if err := g.do(ctx, "balloon", map[string]any{"value": int64(r.BalloonMiB) << 20}, nil); err != nil {
+			op.Logf("WARN: balloon: %v", err)
+		}
+	}
+	if _, ok := r.Machine.Find(balloonDevice); ok {
+		args := map[string]any{"path": balloonPath, "property": "guest-stats-polling-interval", "value": statsInterval}
+		if err := g.do(ctx, "qom-set", args, nil); err != nil {
+			op.Logf("WARN: figures of the balloon: %v", err)
 		}
 	}
 	return op.Finish(ctx, g.holds().part(&s.Repository))

@@ -35,6 +35,42 @@ type Row struct {
 	Serial    *schema.Bool `json:"serial,omitempty"`
 	Lock      string       `json:"lock,omitempty"`
 	Tags      string       `json:"tags,omitempty"`
+	*Detail
+}
+
+// Detail is the part of a row that only the running QEMU knows, for full=1 and status/current.
+type Detail struct {
+	RunningMachine string                     `json:"running-machine,omitempty"`
+	RunningQEMU    string                     `json:"running-qemu,omitempty"`
+	Balloon        int64                      `json:"balloon,omitempty"` // bytes that it leaves to the guest
+	BalloonInfo    *balloonInfo               `json:"ballooninfo,omitempty"`
+	FreeMem        int64                      `json:"freemem,omitempty"`
+	BlockStat      map[string]json.RawMessage `json:"blockstat,omitempty"`
+	NICs           map[string]nicFigure       `json:"nics,omitempty"`
+}
+
+// addDetail shows what a running guest's QEMU has told; nil for one that was not asked yet.
+func (r *Row) addDetail(g *guest, d *detail) {
+	r.Detail = &Detail{NICs: nicFigures(g.holds().Ports)}
+	if d == nil {
+		return
+	}
+	out := r.Detail
+	out.RunningMachine, out.RunningQEMU, out.BlockStat = d.Machine, d.QEMU, d.Blocks
+	if d.Status != "" {
+		r.QMPStatus = d.Status
+	}
+	if d.Blocks != nil {
+		r.DiskRead, r.DiskWrite = d.Read, d.Write
+	}
+	if b := d.Balloon; b != nil {
+		out.Balloon, out.BalloonInfo = b.Actual, b
+		r.MaxMem = max(r.MaxMem, b.Max)
+		if b.Total != nil && b.Free != nil {
+			out.FreeMem = *b.Free
+			r.Mem = d.usedMemory(r.MemHost)
+		}
+	}
 }
 
 func flag(on bool) *schema.Bool {
@@ -87,6 +123,9 @@ func (s *Service) GetNodesQemu(ctx context.Context, req *schema.GetNodesQemu) (a
 			r := row(g, s.o.Host.CPUs(), now)
 			if full {
 				r.QMPStatus = qmpStatus(g)
+				if running := s.guest(g.ID); running != nil && g.Live.Running() {
+					r.addDetail(running, running.told())
+				}
 			}
 			rows = append(rows, r)
 		}
@@ -101,17 +140,22 @@ func qmpStatus(g *inventory.Guest) string {
 	return "stopped"
 }
 
+// told returns what QEMU told at the last sample, nil before the first one.
+func (g *guest) told() *detail {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.detail
+}
+
 // current is the answer of status/current: the row and what only one guest is asked for.
 type current struct {
 	Row
-	HA             map[string]int  `json:"ha"`
-	Agent          *schema.Bool    `json:"agent,omitempty"`
-	Spice          *schema.Bool    `json:"spice,omitempty"`
-	Clipboard      *string         `json:"clipboard,omitempty"`
-	RunningMachine string          `json:"running-machine,omitempty"`
-	RunningQEMU    string          `json:"running-qemu,omitempty"`
-	BalloonInfo    json.RawMessage `json:"ballooninfo,omitempty"`
-	Balloon        int64           `json:"balloon,omitempty"`
+	HA         map[string]int `json:"ha"`
+	Agent      *schema.Bool   `json:"agent,omitempty"`
+	Spice      *schema.Bool   `json:"spice,omitempty"`
+	Clipboard  any            `json:"clipboard,omitempty"`
+	BalloonMin int64          `json:"balloon_min,omitempty"` // bytes
+	Shares     int            `json:"shares,omitempty"`
 }
 
 // GetNodesQemuStatusCurrent answers GET /nodes/{node}/qemu/{vmid}/status/current. It reads the store, not the inventory,
@@ -121,6 +165,7 @@ func (s *Service) GetNodesQemuStatusCurrent(ctx context.Context, req *schema.Get
 	if err != nil {
 		return nil, err
 	}
+	main := v.Config.Main
 	guestRow := inventory.RowOf(v.ID, v.Node, v.Config)
 	g := s.guest(v.ID)
 	if g != nil {
@@ -130,37 +175,18 @@ func (s *Service) GetNodesQemuStatusCurrent(ctx context.Context, req *schema.Get
 	}
 	out := current{Row: row(guestRow, s.o.Host.CPUs(), s.o.Clock()), HA: map[string]int{"managed": 0}, Agent: flag(guestRow.HasAgent)}
 	out.QMPStatus = qmpStatus(guestRow)
-	if vga, err := vmconfig.ParseVGA(v.Config.Main["vga"]); err == nil && v.Config.Main.Has("vga") {
+	if vga, err := vmconfig.ParseVGA(main["vga"]); err == nil && main.Has("vga") {
 		out.Spice = flag(strings.HasPrefix(vga.Type, "qxl") || strings.HasPrefix(vga.Type, "virtio"))
+		out.Clipboard = json.RawMessage("null")
 		if vga.Clipboard != "" {
-			out.Clipboard = &vga.Clipboard
+			out.Clipboard = vga.Clipboard
 		}
+	}
+	if low := main.Int("balloon", 0); low > 0 {
+		out.BalloonMin, out.Shares = int64(low)<<20, main.Int("shares", 1000)
 	}
 	if g != nil {
-		s.ask(ctx, g, &out)
+		out.addDetail(g, s.ask(ctx, g))
 	}
 	return out, nil
-}
-
-// ask fills in what only the running QEMU knows.
-func (s *Service) ask(ctx context.Context, g *guest, out *current) {
-	ctx, cancel := context.WithTimeout(ctx, qmpPatience)
-	defer cancel()
-	out.RunningMachine = g.holds().Machine
-	c, err := g.proc.Client(ctx)
-	if err != nil {
-		return
-	}
-	out.RunningQEMU = c.Greeting().Version.String()
-	var st struct{ Status string }
-	if c.Do(ctx, "query-status", nil, &st) == nil {
-		out.QMPStatus = st.Status
-	}
-	var raw json.RawMessage
-	if c.Do(ctx, "query-balloon", nil, &raw) == nil {
-		var b struct{ Actual int64 }
-		if json.Unmarshal(raw, &b) == nil {
-			out.BalloonInfo, out.Balloon = raw, b.Actual
-		}
-	}
 }

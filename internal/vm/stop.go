@@ -2,7 +2,9 @@ package vm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,13 +20,15 @@ import (
 // powerParams are the parameters of the operations that end, pause or reset a guest.
 type powerParams struct {
 	ID        int
-	SkipLock  bool `json:",omitempty"`
-	Timeout   int  `json:",omitempty"` // seconds; 0: the default
-	ForceStop bool `json:",omitempty"` // of a shutdown: pull the plug when the time is over
+	SkipLock  bool     `json:",omitempty"`
+	Timeout   int      `json:",omitempty"` // seconds; 0: the default
+	ForceStop bool     `json:",omitempty"` // of a shutdown: pull the plug when the time is over
+	Asleep    bool     `json:",omitempty"` // of a shutdown: the guest could not hear of it, so pull the plug at once
+	Overruled []string `json:",omitempty"` // of a stop: the shutdowns that it has aborted
 }
 
 // runningGuest loads the VM of an operation and its process; the process is nil if it does not run.
-func (s *Service) runningGuest(ctx context.Context, op *task.Op, harmless ...string) (*VM, *guest, powerParams, error) {
+func (s *Service) runningGuest(ctx context.Context, op *task.Op) (*VM, *guest, powerParams, error) {
 	var p powerParams
 	if err := op.Decode(&p); err != nil {
 		return nil, nil, p, err
@@ -33,32 +37,59 @@ func (s *Service) runningGuest(ctx context.Context, op *task.Op, harmless ...str
 	if err != nil {
 		return nil, nil, p, err
 	}
-	if !p.SkipLock {
-		if err := v.checkLock(harmless...); err != nil {
-			return nil, nil, p, err
-		}
+	g, err := s.find(ctx, p.ID)
+	return v, g, p, err
+}
+
+// toEnd is runningGuest for the operations that end the process, which say differently that there is no such VM. One that
+// does not run is cleaned up behind, should that not have happened yet; its process is nil then.
+func (s *Service) toEnd(ctx context.Context, op *task.Op) (*VM, *guest, powerParams, error) {
+	v, g, p, err := s.runningGuest(ctx, op)
+	switch {
+	case err != nil:
+		return v, g, p, s.notFoundIf(err, p.ID)
+	case g == nil:
+		return v, nil, p, s.cleanUp(ctx, op, p.ID)
+	case !p.SkipLock:
+		err = v.checkLock()
 	}
-	return v, s.guest(p.ID), p, nil
+	return v, g, p, err
 }
 
 // runStop pulls the plug.
 func (s *Service) runStop(ctx context.Context, op *task.Op) error {
-	_, g, p, err := s.runningGuest(ctx, op)
+	_, g, p, err := s.toEnd(ctx, op)
 	if err != nil || g == nil {
 		return err
 	}
-	return s.end(ctx, op, g, func(ctx context.Context) error {
-		return g.proc.Stop(ctx, &machine.LadderOptions{Timeout: seconds(p.Timeout, 60), OnRung: rungs(op)})
-	})
+	if len(p.Overruled) > 0 {
+		op.Logf("overruled qmshutdown tasks: %s", strings.Join(p.Overruled, ", "))
+	}
+	if err := s.noteReboot(ctx, op, g, false); err != nil {
+		return err
+	}
+	return s.end(ctx, op, g, func(ctx context.Context) error { return pullPlug(ctx, op, g, p) })
+}
+
+func pullPlug(ctx context.Context, op *task.Op, g *guest, p powerParams) error {
+	return g.proc.Stop(ctx, &machine.LadderOptions{Timeout: seconds(p.Timeout, 60), OnRung: rungs(op)})
 }
 
 // runShutdown asks the guest to end: its agent if it answers, else by the ACPI power button.
 func (s *Service) runShutdown(ctx context.Context, op *task.Op) error {
-	v, g, p, err := s.runningGuest(ctx, op)
+	v, g, p, err := s.toEnd(ctx, op)
 	if err != nil || g == nil {
 		return err
 	}
-	return s.end(ctx, op, g, func(ctx context.Context) error { return s.shutDown(ctx, op, v, g, p) })
+	if err := s.noteReboot(ctx, op, g, false); err != nil {
+		return err
+	}
+	return s.end(ctx, op, g, func(ctx context.Context) error {
+		if p.Asleep {
+			return pullPlug(ctx, op, g, p)
+		}
+		return s.shutDown(ctx, op, v, g, p)
+	})
 }
 
 // shutDown is the ladder of a shutdown; only with forceStop it goes on when the guest does not.
@@ -78,39 +109,79 @@ func (s *Service) shutDown(ctx context.Context, op *task.Op, v *VM, g *guest, p 
 
 // rungs tells the log of the harder ways to end a process.
 func rungs(op *task.Op) func(machine.Rung, error) {
-	return func(r machine.Rung, _ error) {
-		switch r {
-		case machine.RungTerm:
-			op.Logf("WARN: VM quit/powerdown failed - terminating now with SIGTERM")
-		case machine.RungKill:
+	return func(r machine.Rung, why error) {
+		switch {
+		case r == machine.RungKill:
 			op.Logf("WARN: VM still running - terminating now with SIGKILL")
+		case r != machine.RungTerm:
+		case errors.Is(why, machine.ErrStillRunning):
+			op.Logf("WARN: VM still running - terminating now with SIGTERM")
+		default:
+			op.Logf("WARN: VM quit/powerdown failed - terminating now with SIGTERM")
 		}
 	}
 }
 
+// rebootStep is the step of a reboot: that the VM is to be started again is noted with what its process holds.
+type rebootStep struct {
+	ID    int
+	Start string // of which process
+}
+
 // runReboot is a shutdown after which the VM is started again, with its pending changes applied.
 func (s *Service) runReboot(ctx context.Context, op *task.Op) error {
-	v, g, p, err := s.runningGuest(ctx, op)
+	done, again, err := progressOf(op)
 	if err != nil {
 		return err
 	}
-	if g == nil {
+	v, g, p, err := s.runningGuest(ctx, op)
+	switch {
+	case err != nil:
+		return s.notFoundIf(err, p.ID)
+	case again && (g == nil || g.holds().Start != done.Start): // before a restart of the daemon it went far enough
+		return s.exited(ctx, op, p.ID, done.Start, false)
+	case g == nil:
 		return call.Errorf("VM %d not running", p.ID)
 	}
-	if err := s.noteReboot(ctx, op, g, true); err != nil {
+	if err := v.checkLock(); err != nil {
 		return err
 	}
-	p.ForceStop = false
-	err = s.end(ctx, op, g, func(ctx context.Context) error { return s.shutDown(ctx, op, v, g, p) })
-	if err != nil {
-		return errors.Join(err, s.noteReboot(context.WithoutCancel(ctx), op, g, false))
+	h := *g.holds()
+	h.Reboot = true
+	if err := save(ctx, op, func(p *progress) { p.Start = h.Start }); err != nil {
+		return err
 	}
-	return nil
+	if err := op.Step(ctx, stepReboot, rebootStep{h.ID, h.Start}, h.part(&s.Repository)); err != nil {
+		return err
+	}
+	g.setHold(&h)
+	p.ForceStop = false
+	return s.end(ctx, op, g, func(ctx context.Context) error { return s.shutDown(ctx, op, v, g, p) })
+}
+
+// undoReboot takes the note back after a reboot that failed, if the process is still there.
+func (s *Service) undoReboot(ctx context.Context, op *task.Op, data json.RawMessage) error {
+	var step rebootStep
+	if err := json.Unmarshal(data, &step); err != nil {
+		return err
+	}
+	if g := s.guest(step.ID); g != nil && g.holds().Start == step.Start {
+		return s.noteReboot(ctx, op, g, false)
+	}
+	h, err := s.hold(ctx, step.ID)
+	if err != nil || h == nil || h.Start != step.Start {
+		return err
+	}
+	h.Reboot = false
+	return op.Commit(ctx, h.part(&s.Repository))
 }
 
 // noteReboot stores whether the VM shall be started again when its process has ended.
 func (s *Service) noteReboot(ctx context.Context, op *task.Op, g *guest, on bool) error {
 	h := *g.holds()
+	if h.Reboot == on {
+		return nil
+	}
 	h.Reboot = on
 	if err := op.Commit(ctx, cluster.If(cluster.Exists(s.holdKey(g.id))), h.part(&s.Repository)); err != nil {
 		return err
@@ -129,162 +200,39 @@ func seconds(given, otherwise int) time.Duration {
 // downTimeout is the time a guest has to shut down: startup down=, else a minute.
 func downTimeout(main vmconfig.Section) int {
 	for part := range strings.SplitSeq(main["startup"], ",") {
-		if n, err := strconv.Atoi(strings.TrimPrefix(part, "down=")); err == nil && strings.HasPrefix(part, "down=") {
-			return n
+		if text, ok := strings.CutPrefix(strings.TrimSpace(part), "down="); ok {
+			if n, err := strconv.Atoi(text); err == nil {
+				return n
+			}
 		}
 	}
 	return 60
 }
 
+// agentPing is how long a shutdown waits for the guest's agent before it presses the power button.
+const agentPing = 3 * time.Second
+
 // askDown asks the guest to shut down.
 func (s *Service) askDown(ctx context.Context, v *VM, g *guest) error {
 	if agent, err := vmconfig.ParseAgent(v.Config.Main["agent"]); err == nil && agent.IsEnabled() {
-		asking, cancel := context.WithTimeout(ctx, 3*time.Second)
+		asking, cancel := context.WithTimeout(ctx, agentPing)
 		defer cancel()
-		if a, err := qga.Dial(asking, s.agentSocket(v.ID), nil); err == nil {
-			defer a.Close()
+		a, hangUp, err := s.dialAgent(asking, g)
+		if err == nil {
+			defer hangUp()
 			if a.Ping(asking) == nil {
-				return a.Shutdown(ctx, "powerdown")
+				return a.Shutdown(ctx, qga.PowerDown)
 			}
 		}
 	}
 	return g.do(ctx, "system_powerdown", nil, nil)
 }
 
-// end lets a ladder end the process and cleans up behind it. A process that ends later in spite of a failed ladder is
-// cleaned up behind like one that ended by itself.
-func (s *Service) end(ctx context.Context, op *task.Op, g *guest, ladder func(context.Context) error) error {
-	g.setQuiet(true)
-	err := ladder(ctx)
-	if err != nil {
-		g.setQuiet(false)
-		select {
-		case <-g.gone: // between the ladder's end and that line
-		default:
-			return err
-		}
+// asleep asks whether a guest is in a state in which it cannot shut down.
+func (g *guest) asleep(ctx context.Context) bool {
+	state := g.runState()
+	if c, err := g.proc.Client(ctx); err == nil {
+		state = askState(ctx, c, state)
 	}
-	select {
-	case <-g.gone:
-	case <-ctx.Done():
-		g.setQuiet(false)
-		select {
-		case <-g.gone: // in between
-			s.submitExited(g.id, g.holds().Start, false)
-		default:
-		}
-		return context.Cause(ctx)
-	}
-	return s.exited(ctx, op, g.id, g.holds().Start, false)
-}
-
-// exitedParams are the parameters of the hidden operation that cleans up behind a process that ended by itself.
-type exitedParams struct {
-	ID      int
-	Start   string // which process
-	ByGuest bool   // it was the guest's own wish
-}
-
-// submitExited has the remains of a process cleaned up in the VM's queue.
-func (s *Service) submitExited(id int, start string, byGuest bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	sp := task.Spec{Type: opExited, ID: strconv.Itoa(id), User: call.Root, Queue: queue(id), Hidden: true, Params: exitedParams{id, start, byGuest}}
-	if _, err := s.o.Tasks.Submit(ctx, sp); err != nil {
-		s.o.Logger.Error("clean-up behind a guest could not be submitted", "vmid", id, "err", err)
-	}
-}
-
-func (s *Service) runExited(ctx context.Context, op *task.Op) error {
-	var p exitedParams
-	if err := op.Decode(&p); err != nil {
-		return err
-	}
-	return s.exited(ctx, op, p.ID, p.Start, p.ByGuest)
-}
-
-// exited lets go what a process held that has ended, unless that has happened already, and starts the VM again if that
-// was asked for. Pending changes take effect now, but not after a shutdown from inside the guest.
-func (s *Service) exited(ctx context.Context, op *task.Op, id int, start string, byGuest bool) error {
-	h, err := s.hold(ctx, id)
-	if err != nil || h == nil || h.Start != start {
-		return err
-	}
-	if err := s.letGo(ctx, h); err != nil {
-		return err
-	}
-	if err := op.Commit(ctx, cluster.Delete(s.holdKey(id))); err != nil {
-		return err
-	}
-	v, err := s.Load(ctx, id)
-	if err != nil {
-		return err
-	}
-	if v.Config.HasPending() && !byGuest {
-		problems := call.ParamErrors{}
-		s.applyStopped(ctx, op, v, problems)
-		if err := s.commit(ctx, op, v); err != nil {
-			return err
-		}
-		for key, text := range problems {
-			op.Logf("WARN: %s: %s", key, text)
-		}
-	}
-	if !h.Reboot {
-		return nil
-	}
-	sp := spec(ctx, opStart, id, startParams{ID: id})
-	sp.User = call.Root
-	_, err = s.o.Tasks.Submit(ctx, sp)
-	return err
-}
-
-// runReset is the reset button.
-func (s *Service) runReset(ctx context.Context, op *task.Op) error {
-	return s.command(ctx, op, "system_reset")
-}
-
-// runPause stops the guest's processors.
-func (s *Service) runPause(ctx context.Context, op *task.Op) error {
-	return s.command(ctx, op, "stop", lockBackup)
-}
-
-// command sends a QMP command to a guest that must run.
-func (s *Service) command(ctx context.Context, op *task.Op, name string, harmless ...string) error {
-	_, g, p, err := s.runningGuest(ctx, op, harmless...)
-	if err != nil {
-		return err
-	}
-	if g == nil {
-		return call.Errorf("VM %d not running", p.ID)
-	}
-	if err := g.do(ctx, name, nil, nil); err != nil {
-		return call.Errorf("VM %d qmp command '%s' failed - %w", p.ID, name, err)
-	}
-	return nil
-}
-
-// runResume lets a paused guest go on, wakes a sleeping one, and resets one that has shut down.
-func (s *Service) runResume(ctx context.Context, op *task.Op) error {
-	v, g, p, err := s.runningGuest(ctx, op, lockBackup)
-	if err != nil {
-		return err
-	}
-	if v.Config.Main.Bool("template", false) {
-		return call.Errorf("VM %d is a template and cannot be resumed!", p.ID)
-	}
-	if g == nil {
-		return call.Errorf("VM %d not running", p.ID)
-	}
-	commands := map[string][]string{"running": nil, "suspended": {"system_wakeup"}, "shutdown": {"system_reset", "cont"}}
-	names, known := commands[g.runState()]
-	if !known {
-		names = []string{"cont"}
-	}
-	for _, name := range names {
-		if err := g.do(ctx, name, nil, nil); err != nil {
-			return call.Errorf("VM %d qmp command '%s' failed - %w", p.ID, name, err)
-		}
-	}
-	return nil
+	return slices.Contains([]string{"paused", "prelaunch", "suspended"}, state)
 }

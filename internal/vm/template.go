@@ -45,6 +45,9 @@ func (s *Service) runTemplate(ctx context.Context, op *task.Op) error {
 		return err
 	}
 	if !resumed {
+		if err := s.o.Access.CheckVM(ctx, p.ID, "", "VM.Allocate"); err != nil { // it may have been taken away meanwhile
+			return err
+		}
 		if err := s.checkTemplate(v, p.Disk); err != nil {
 			return err
 		}
@@ -56,20 +59,18 @@ func (s *Service) runTemplate(ctx context.Context, op *task.Op) error {
 	return s.freezeDrives(ctx, op, p.ID, p.Disk)
 }
 
-// freeze makes all disks of a template base volumes.
-func (s *Service) freeze(ctx context.Context, op *task.Op, id int) error {
-	return s.freezeDrives(ctx, op, id, "")
-}
-
-// freezeDrives makes disks base volumes one by one, storing the configuration after each. MakeBase of a volume that is
-// one already returns it, so that a repetition goes on.
+// freezeDrives makes the VM's own disks base volumes one by one, or only the one given, storing the configuration after each.
+// A repetition goes on: MakeBase of a volume that has become one returns it.
 func (s *Service) freezeDrives(ctx context.Context, op *task.Op, id int, only string) error {
 	v, err := s.Load(ctx, id)
 	if err != nil {
 		return err
 	}
 	for _, d := range v.Config.Main.Drives() {
-		if d.IsCDROM() || d.IsPath() || only != "" && d.Key != only {
+		if d.IsCDROM() || s.vols.owner(ctx, d.File) != id || only != "" && d.Key != only {
+			continue
+		}
+		if vol, _, ok := s.vols.parse(ctx, d.File); !ok || vol.Base {
 			continue
 		}
 		if ok, err := s.vols.freezable(ctx, d.File); err != nil {

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/turtacn/go-proxmox/internal/volume"
-	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/volid"
@@ -51,13 +50,30 @@ func (v volumes) locations(ctx context.Context) (map[string]volid.Storage, error
 	return out, nil
 }
 
+// at returns the id of the volume that a path of this node names, empty for none.
+func (v volumes) at(ctx context.Context, file string) (string, error) {
+	configs, _, err := v.Storages(ctx)
+	if err != nil {
+		return "", err
+	}
+	var storages []volid.Storage
+	for _, c := range configs {
+		storages = append(storages, c.Volid())
+	}
+	id, _, ok := volid.FromPath(storages, file, nil)
+	if !ok {
+		return "", nil
+	}
+	return id.Storage + ":" + id.Name, nil
+}
+
 // clonable tells whether a disk can be copied, or linked to. snapshot is the state to clone, empty for the current one; a
 // running guest's QEMU copies the current one itself.
 func (v volumes) clonable(ctx context.Context, volumeID, snapshot string, linked, running bool) (bool, error) {
-	vol, err := v.Stat(ctx, volumeID)
-	if errors.Is(err, storage.ErrNotFound) {
-		return false, call.Errorf("volume '%s' does not exist", volumeID)
+	if !isVolume(volumeID) {
+		return false, nil
 	}
+	vol, err := v.Stat(ctx, volumeID)
 	if err != nil {
 		return false, err
 	}

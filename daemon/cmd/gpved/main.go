@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,7 +17,13 @@ func init() { runtime.LockOSThread() }
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := newRoot(os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx); err != nil {
+	context.AfterFunc(ctx, stop) // the second signal ends gpved at once; the next start recovers
+	if err := keepFiles(); err != nil {
+		fmt.Fprintln(os.Stderr, "gpved: files of the starter:", err)
+		os.Exit(1)
+	}
+	err := newRoot(os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx)
+	if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) { // being told to end is no failure
 		fmt.Fprintln(os.Stderr, "gpved:", err)
 		os.Exit(1)
 	}

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
@@ -64,6 +68,9 @@ Without it, guests use the bridges that the host has.`,
 			if r.Password != "" {
 				fmt.Fprintf(w, "password     %s (of root@pam; it is not shown again)\n", r.Password)
 			}
+			if r.Warning != "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "gpved: warning: %s\n", r.Warning)
+			}
 			fmt.Fprintf(w, "\nnext: gpved run --data-dir %s\n", o.DataDir)
 			return nil
 		},
@@ -83,19 +90,25 @@ func required(cmd *cobra.Command, name string) {
 }
 
 func readPassword(file string, in io.Reader) (string, error) {
-	var data []byte
-	var err error
-	if file == "-" {
-		data, err = io.ReadAll(io.LimitReader(in, 4096))
-	} else {
-		data, err = os.ReadFile(file)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return "", fmt.Errorf("password: %w", err)
+		}
+		defer f.Close()
+		in = f
 	}
+	const limit = 4096
+	data, err := io.ReadAll(io.LimitReader(in, limit+1))
 	if err != nil {
 		return "", fmt.Errorf("password: %w", err)
 	}
 	pw := strings.TrimRight(string(data), "\r\n")
-	if pw == "" {
+	switch {
+	case pw == "":
 		return "", fmt.Errorf("password: %s is empty", file)
+	case len(data) > limit, strings.ContainsFunc(pw, unicode.IsControl):
+		return "", fmt.Errorf("password: %s holds more than one line of text", file)
 	}
 	return pw, nil
 }
@@ -105,7 +118,8 @@ func runCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run --data-dir DIR",
 		Short: "Answer the API and run guests",
-		Long: `Answer the API on port 8006 and run guests, until SIGTERM. Guests run on; the next start finds them again.
+		Long: `Answer the API on port 8006 and run guests, until SIGTERM. Guests run on; the next start finds them again, finishes what
+was being done or undoes it. Under systemd, Type=notify and KillMode=process are needed.
 
 The configuration file is DIR/config.yaml:
 
@@ -117,9 +131,9 @@ The configuration file is DIR/config.yaml:
     tlsCertFile: …              # default DIR/pki/server.crt
     tlsKeyFile: …               # default DIR/pki/server.key
   agent:
-    nodeName: pve1              # the node's name in the API
+    nodeName: pve1              # the node's name in the API, for good: guests belong to it
     allowHostPower: false       # let the API reboot and power off the host
-    runDir: …                   # sockets of guests; default DIR/run
+    runDir: …                   # sockets of guests, at most 72 bytes; default DIR/run
   network:
     interfacesFile: /etc/network/interfaces
     bridges:                    # made at the start
@@ -130,10 +144,12 @@ The configuration file is DIR/config.yaml:
     binaryPath: …               # default: qemu-system-ARCH of PATH
     accel: auto                 # auto (KVM where it serves guests, else emulation), kvm, tcg
     uids: {first: 700000, count: 65536}   # users that guests run as
-  logging:
+  logging:                      # of gpved; every task has a log of its own
     level: info                 # debug, info, warn, error
     format: text                # text, json
-    output: …                   # a file; default standard error`,
+    output: …                   # a file; default standard error
+
+All paths are absolute.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := filepath.Abs(dataDir)
@@ -144,7 +160,7 @@ The configuration file is DIR/config.yaml:
 				configFile = filepath.Join(dir, daemon.ConfigFile)
 			}
 			cfg, err := daemon.LoadConfig(configFile, dir)
-			if os.IsNotExist(err) {
+			if errors.Is(err, fs.ErrNotExist) && !cmd.Flags().Changed("config") {
 				return fmt.Errorf("%s is not initialized; see gpved init --help", dir)
 			}
 			if err != nil {
@@ -164,6 +180,16 @@ The configuration file is DIR/config.yaml:
 			if err != nil {
 				return err
 			}
+			stopping := make(chan struct{})
+			notified := context.AfterFunc(cmd.Context(), func() {
+				defer close(stopping)
+				sd.SdNotify(false, sd.SdNotifyStopping)
+			})
+			defer func() {
+				if !notified() {
+					<-stopping
+				}
+			}()
 			return d.Run(cmd.Context(), func(addr net.Addr) {
 				fmt.Fprintf(cmd.OutOrStdout(), "gpved: node %s is ready at https://%s\n", cfg.Agent.NodeName, addr)
 				sd.SdNotify(false, sd.SdNotifyReady) // without systemd it does nothing
