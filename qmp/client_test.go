@@ -130,7 +130,7 @@ func TestThreat24_HostileStreamEndsTheSessionAlone(t *testing.T) {
 			good, bad := qmptest.NewMachine(t, nil), qmptest.New(t, nil)
 			bad.Handle("ask", func(*qmptest.Request) (any, error) {
 				bad.Raw([]byte(raw))
-				return nil, qmptest.NoReply
+				return nil, qmptest.ErrNoReply
 			})
 			other, c := open(t, good.Peer, nil), open(t, bad, &qmp.Options{MaxMessage: 1 << 20})
 			sub := c.Subscribe()
@@ -182,7 +182,7 @@ func TestThreat24_FloodNeedsBoundedMemory(t *testing.T) {
 
 func TestCloseFailsWhatWaits(t *testing.T) {
 	peer := qmptest.New(t, nil)
-	peer.Handle("never", func(*qmptest.Request) (any, error) { return nil, qmptest.NoReply })
+	peer.Handle("never", func(*qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
 	c := open(t, peer, nil)
 	sub := c.Subscribe()
 	failed := make(chan error, 2)

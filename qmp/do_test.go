@@ -51,7 +51,7 @@ func TestRepliesMatchById(t *testing.T) {
 				peer.Reply(held[i], held[i].Arguments, nil)
 			}
 		}
-		return nil, qmptest.NoReply
+		return nil, qmptest.ErrNoReply
 	})
 	c := open(t, peer, nil)
 	var wg sync.WaitGroup
@@ -69,7 +69,7 @@ func TestRepliesMatchById(t *testing.T) {
 func TestCancelAbandonsTheReply(t *testing.T) {
 	peer := qmptest.New(t, nil)
 	var late *qmptest.Request
-	peer.Handle("slow", func(r *qmptest.Request) (any, error) { late = r; return nil, qmptest.NoReply })
+	peer.Handle("slow", func(r *qmptest.Request) (any, error) { late = r; return nil, qmptest.ErrNoReply })
 	peer.Handle("quick", func(*qmptest.Request) (any, error) {
 		if late != nil {
 			peer.Reply(late, map[string]string{"whose": "slow"}, nil)
@@ -96,7 +96,7 @@ func TestInFlightIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		peer := qmptest.New(t, nil)
 		var held []*qmptest.Request
-		peer.Handle("hold", func(r *qmptest.Request) (any, error) { held = append(held, r); return nil, qmptest.NoReply })
+		peer.Handle("hold", func(r *qmptest.Request) (any, error) { held = append(held, r); return nil, qmptest.ErrNoReply })
 		c, err := qmp.NewClient(t.Context(), peer.Conn(), &qmp.Options{MaxInFlight: 2})
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())

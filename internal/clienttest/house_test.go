@@ -151,7 +151,7 @@ func (h *house) close(t *testing.T) {
 			exec.Command("ip", "link", "delete", filepath.Base(tap)).Run()
 		}
 	}
-	exec.Command("ip", "link", "delete", bridge).Run()             // absent when the start failed before it
+	exec.Command("ip", "link", "delete", bridge).Run()                     // absent when the start failed before it
 	exec.Command("nft", "delete", "table", "ip", "gpve-nat-"+bridge).Run() // likewise
 	if t.Failed() {
 		exec.Command("chattr", "-R", "-i", h.dir).Run() // base images are immutable, and one may be left

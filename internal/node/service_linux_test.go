@@ -195,7 +195,7 @@ func TestPower(t *testing.T) {
 		require.NoError(t, post("reboot"))
 		time.Sleep(2*time.Second - 1)
 		require.Empty(t, len(did), "the answer goes first")
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		synctest.Wait()
 		require.Equal(t, "reboot", <-did)
 		require.Empty(t, len(did))

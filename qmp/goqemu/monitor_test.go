@@ -107,7 +107,7 @@ func TestAnyIDComesBack(t *testing.T) {
 
 func TestTimeoutBoundsACommand(t *testing.T) {
 	peer := qmptest.New(t, nil)
-	peer.Handle("slow", func(*qmptest.Request) (any, error) { return nil, qmptest.NoReply })
+	peer.Handle("slow", func(*qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
 	c, err := qmp.NewClient(t.Context(), peer.Conn(), nil)
 	require.NoError(t, err)
 	defer c.Close()

@@ -58,7 +58,7 @@ func NewMachine(t testing.TB, opts *Options) *Machine {
 		m.Emit("SHUTDOWN", map[string]any{"guest": false, "reason": "host-qmp-quit"})
 		m.Reply(r, nil, nil)
 		m.HangUp()
-		return nil, NoReply
+		return nil, ErrNoReply
 	})
 	return m
 }

@@ -50,12 +50,12 @@ func (r *Request) TakeFile() *os.File {
 // Decode stores the arguments in v.
 func (r *Request) Decode(v any) error { return json.Unmarshal(r.Arguments, v) }
 
-// Handler answers a command. A nil result is the empty object. A *qmp.Error answers with its class and text, NoReply not
+// Handler answers a command. A nil result is the empty object. A *qmp.Error answers with its class and text, ErrNoReply not
 // at all (Peer.Reply may do so later), any other error as GenericError.
 type Handler func(*Request) (any, error)
 
-// NoReply is what a handler returns to leave a command unanswered.
-var NoReply = errors.New("no reply")
+// ErrNoReply is what a handler returns to leave a command unanswered.
+var ErrNoReply = errors.New("no reply")
 
 // Peer plays the server's side of QMP.
 type Peer struct {
@@ -152,7 +152,7 @@ func (p *Peer) Emit(name string, data any) {
 	p.send(m)
 }
 
-// Reply answers a request that a handler left with NoReply. Err wins over value.
+// Reply answers a request that a handler left with ErrNoReply. Err wins over value.
 func (p *Peer) Reply(r *Request, value any, err error) { p.send(answer(r, value, err)) }
 
 // Raw sends bytes as they are in the present session.

@@ -55,7 +55,7 @@ func (s *session) answer(r *Request) {
 	if h != nil {
 		value, err = h(r)
 	}
-	if errors.Is(err, NoReply) {
+	if errors.Is(err, ErrNoReply) {
 		return
 	}
 	b, merr := json.Marshal(answer(r, value, err))
