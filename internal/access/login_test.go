@@ -241,7 +241,7 @@ func TestThreat28_KeysRotate(t *testing.T) {
 	w := newWorld(t)
 	w.withUser("ops@pve", "long enough")
 	_, err := w.login("ops@pve", "long enough")
-	_, err := w.login("ops@pve", "long enough")
+	require.NoError(t, err)
 	first := w.file("priv/authkey")
 	w.clock.advance(ticket.RotateAfter - time.Hour)
 	out, err := w.login("ops@pve", "long enough")
