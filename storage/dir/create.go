@@ -148,7 +148,11 @@ func (d *Driver) newTemp(r *root, p place, perm uint32) (*os.File, string, error
 				return nil, "", err
 			}
 		}
-		if err := r.makeFolder(p.folder, mode); err != nil {
+		err := r.makeFolder(p.folder, mode)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
 			return nil, "", err
 		}
 		rel := path.Join(p.folder, tempName())

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -332,5 +333,34 @@ func BenchmarkList5000(b *testing.B) {
 	}
 	for b.Loop() {
 		require.Len(b, list(b, d, storage.Filter{}), 5000)
+	}
+}
+
+func TestCreateBesideSweep(t *testing.T) {
+	d, _ := open(t, nil)
+	var sweeping sync.WaitGroup
+	over := make(chan struct{})
+	for range 2 { // they remove folders that are empty, as that of a new guest is for a moment
+		sweeping.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				default:
+					if _, err := d.Sweep(context.Background()); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	defer sweeping.Wait()
+	defer close(over)
+	for range 300 {
+		id := storage.VolumeID("100/vm-100-disk-0.raw")
+		_, err := d.Create(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: 1 << 20})
+		require.NoError(t, err)
+		require.NoError(t, d.Delete(t.Context(), id))
 	}
 }

@@ -95,7 +95,7 @@ func (d *Driver) eachEntry(ctx context.Context, r *root, folder string, fn func(
 				return err
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) || errors.Is(err, os.ErrNotExist) { // the end, or the folder was removed as empty
 			return nil
 		}
 		if err != nil {
