@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
@@ -108,13 +109,13 @@ func (s *Service) checkUpdate(ctx context.Context, id int, params schema.Params)
 	if err != nil {
 		return nil, err
 	}
-	if script, ok := u.Set["hookscript"]; ok {
+	if err := s.authorize(ctx, v, *u); err != nil {
+		return nil, err
+	}
+	if script, ok := u.Set["hookscript"]; ok { // whether it exists is told only to those who may set it
 		if err := s.checkHookscript(ctx, script); err != nil {
 			return nil, err
 		}
-	}
-	if err := s.authorize(ctx, v, *u); err != nil {
-		return nil, err
 	}
 	return p, p.checkState(v)
 }
@@ -162,7 +163,7 @@ const lockTimeout = 10 * time.Second
 
 // busy gives a change that was not begun in time the text of Proxmox VE.
 func (s *Service) busy(id int, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, task.ErrWithdrawn) {
 		return call.Errorf("can't lock file '/var/lock/qemu-server/lock-%d.conf' - got timeout", id)
 	}
 	return err

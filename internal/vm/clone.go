@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/volume"
@@ -122,7 +123,9 @@ func (s *Service) clone(ctx context.Context, op *task.Op, p cloneParams) error {
 		return err
 	}
 	var copies []diskCopy // through the running source
-	for _, d := range source.Drives() {
+	drives := source.Drives()
+	slices.SortFunc(drives, func(a, b vmconfig.Drive) int { return strings.Compare(a.Key, b.Key) })
+	for _, d := range drives {
 		copied, err := s.cloneDrive(ctx, op, d, p, &copies)
 		if err != nil {
 			return err

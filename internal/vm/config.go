@@ -43,8 +43,18 @@ func (p *updateParams) checkState(v *VM) error {
 	return v.checkLock()
 }
 
+// updateState is what an update saves. That of a running VM, once it is stored as pending, goes on with it after a restart.
+type updateState struct {
+	Staged bool     `json:",omitempty"` // false: volumes are being made, nothing is stored
+	Named  []string `json:",omitempty"` // options that it is about
+	Doomed []string `json:",omitempty"` // volumes that the stored configuration has let go
+}
+
 // runConfig changes a VM's configuration: all changes go to the pending section first, with the volumes they ask for made
 // at once; then what can take effect does. A change that is refused refuses all; one that cannot take effect stays pending.
+//
+// After a restart, one that was not stored is undone. One of a running VM that was stored goes on: some of it may have
+// taken effect on the machine already.
 func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
 	var p updateParams
 	if err := op.Decode(&p); err != nil {
@@ -54,36 +64,73 @@ func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
 	if err != nil {
 		return err
 	}
+	var state updateState
+	begun, err := op.Load(&state)
+	switch {
+	case err != nil:
+		return err
+	case state.Staged:
+		v.resumed, v.update, v.doomed = true, &state, state.Doomed
+		return s.settle(ctx, op, v, state.Named)
+	case begun:
+		return task.ErrInterrupted
+	}
+	named, err := s.stageAll(ctx, op, v, &p)
+	if err != nil {
+		return err
+	}
+	if s.guest(v.ID) != nil {
+		v.update = &updateState{Staged: true, Named: named}
+		if err := s.commit(ctx, op, v); err != nil {
+			return err
+		}
+		s.o.FailPoint("staged")
+	}
+	return s.settle(ctx, op, v, named)
+}
+
+// stageAll puts all changes into the pending section and returns the options that they are about.
+func (s *Service) stageAll(ctx context.Context, op *task.Op, v *VM, p *updateParams) (named []string, err error) {
 	u := &p.Update
 	op.Logf("update VM %d: %s", p.ID, u.Line())
 	if err := s.authorize(ctx, v, *u); err != nil { // it may have been taken away meanwhile
-		return err
+		return nil, err
 	}
 	if err := p.checkState(v); err != nil {
-		return err
+		return nil, err
 	}
 	u.Resolve(v.Config)
 	log, err := u.Prepare(v.Config, s.defaults(ctx))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, line := range log {
 		op.Logf("%s", line)
 	}
-	named := map[string]bool{}
-	for _, ch := range u.Changes(v.Config) {
-		named[ch.Key] = true
-		if err := s.stage(ctx, op, v, ch); err != nil {
-			return err
+	changes := u.Changes(v.Config)
+	if slices.ContainsFunc(changes, concernsVolume) {
+		if err := op.Save(ctx, updateState{}); err != nil {
+			return nil, err
 		}
 	}
-	if named["balloon"] || named["memory"] {
+	for _, ch := range changes {
+		named = append(named, ch.Key)
+		if err := s.stage(ctx, op, v, ch); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(named, "balloon") || slices.Contains(named, "memory") {
 		if err := checkBalloon(v.Config); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	v.Config.CleanPending()
-	return s.settle(ctx, op, v, func(key string) bool { return named[key] })
+	return named, nil
+}
+
+// concernsVolume reports whether a change may make or free a volume.
+func concernsVolume(ch vmconfig.Change) bool {
+	return vmconfig.IsDrive(ch.Key) || vmconfig.IsUnused(ch.Key) || ch.Key == "vmstate"
 }
 
 // checkBalloon checks that the balloon leaves no more than the memory that the VM will have.
@@ -102,10 +149,12 @@ func checkBalloon(c *vmconfig.Config) error {
 
 // settle lets pending changes take effect as far as they can: all of a stopped VM's, of a running one those that are
 // named, and stores the result. Changes that fail stay pending; their errors come together, by option.
-func (s *Service) settle(ctx context.Context, op *task.Op, v *VM, named func(string) bool) error {
+func (s *Service) settle(ctx context.Context, op *task.Op, v *VM, named []string) error {
 	problems := call.ParamErrors{}
 	if g := s.guest(v.ID); g != nil {
-		s.applyRunning(ctx, op, v, g, named, problems)
+		if err := s.applyRunning(ctx, op, v, g, named, problems); err != nil {
+			return err
+		}
 	} else {
 		s.applyStopped(ctx, op, v, problems)
 	}
@@ -124,7 +173,13 @@ func (s *Service) commit(ctx context.Context, op *task.Op, v *VM) error {
 	if err != nil {
 		return err
 	}
-	if err := op.Commit(ctx, parts...); err != nil {
+	if v.update != nil {
+		v.update.Doomed = v.doomed
+		err = op.Save(ctx, v.update, parts...)
+	} else {
+		err = op.Commit(ctx, parts...)
+	}
+	if err != nil {
 		return err
 	}
 	stored, err := s.Load(ctx, v.ID)

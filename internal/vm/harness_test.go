@@ -129,10 +129,9 @@ func (s *site) restart() {
 	if s.up {
 		s.halt()
 	}
-	var err error
-	s.node, err = startNode(s.dir, s.options)
+	n, err := startNode(s.dir, s.options)
 	require.NoError(s.t, err)
-	s.up = true
+	s.node, s.up = n, true
 	s.idle()
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
 	"github.com/turtacn/go-proxmox/internal/vm/machineconf"
+	"github.com/turtacn/go-proxmox/netkit"
 	"github.com/turtacn/go-proxmox/proxmoxapi/upid"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
@@ -27,6 +29,7 @@ import (
 type killJob struct {
 	Folder, Request string
 	Image           string // for an import
+	NS              string // network namespace of a node that runs guests
 	Point           int32
 }
 
@@ -54,6 +57,11 @@ var killRequests = map[string]func(s *site, ctx context.Context, image string) (
 			"delete", "unused0,scsi1", "force", 1})
 		return "", err
 	},
+	"update of a running VM": func(s *site, ctx context.Context, image string) (string, error) {
+		_, err := ask(s, ctx, s.PutNodesQemuConfig, kv{"vmid", 100, "name", "new", "scsi1", "local:0.0625", "scsi3", "other:0.125",
+			"ide2", "local:iso/a.iso,media=cdrom", "delete", "scsi2", "force", 1})
+		return "", err
+	},
 	"template": func(s *site, ctx context.Context, image string) (string, error) {
 		return ask(s, ctx, s.PostNodesQemuTemplate, kv{"vmid", 100})
 	},
@@ -74,13 +82,21 @@ func killChild(arg string) error {
 	var armed atomic.Bool
 	var passed atomic.Int32
 	bare := &Host{o: HostOptions{Node: testNode, DNS: func() cloudinit.DNS { return cloudinit.DNS{} }}, facts: &machineconf.Host{Arch: "x86_64", QEMU: machineconf.QEMU{Version: "10.0.0"}}}
-	n, err := startNode(job.Folder, nodeOptions{Host: bare, FailPoint: func(where string) {
+	o := nodeOptions{Host: bare, FailPoint: func(where string) {
 		if armed.Load() && passed.Add(1) == job.Point {
 			fmt.Print(where)
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
-	}})
+	}}
+	if job.NS != "" {
+		ns, err := netkit.OpenNS(job.NS)
+		if err != nil {
+			return err
+		}
+		o.Host, o.NS = nil, ns
+	}
+	n, err := startNode(job.Folder, o)
 	if err != nil {
 		return err
 	}
@@ -104,12 +120,16 @@ func killChild(arg string) error {
 func killEverywhere(t *testing.T, s *site, request string, prepare func(), check func(where, outcome string)) {
 	t.Helper()
 	image := s.bootImage()
+	ns := ""
+	if s.options.NS != nil {
+		ns = s.options.NS.Path()
+	}
 	var points []string
 	for point := int32(1); ; point++ {
 		prepare()
 		before := len(s.outcomes())
 		s.halt()
-		job, err := json.Marshal(killJob{s.dir, request, image, point})
+		job, err := json.Marshal(killJob{s.dir, request, image, ns, point})
 		require.NoError(t, err)
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), childVar+"=kill "+string(job))
@@ -290,4 +310,51 @@ func TestKilledWhileResizingAndDestroying(t *testing.T) {
 		require.Empty(t, s.vmids())
 		require.Empty(t, s.files())
 	})
+}
+
+func TestKilledWhileUpdatingARunningVM(t *testing.T) {
+	s, _ := killSite(t)
+	iso := filepath.Join(s.dir, "local/template/iso/a.iso")
+	require.NoError(t, os.MkdirAll(filepath.Dir(iso), 0o755))
+	require.NoError(t, os.WriteFile(iso, make([]byte, 64<<10), 0o600))
+	s.makeVM(100, "name", "old", "memory", 16, "scsihw", "virtio-scsi-pci", "ide0", "local:0,import-from="+s.bootImage(), "scsi0", "none,media=cdrom",
+		"scsi2", "local:0.0625", "scsi3", "local:0.0625", "ide2", "none,media=cdrom")
+	s.startVM(100)
+	prepare := func() {
+		main := s.conf(100).Main
+		if main["name"] == "old" {
+			return
+		}
+		require.NoError(t, s.setVM(100, "name", "old", "ide2", "none,media=cdrom", "delete", "scsi1,scsi3", "force", 1))
+		require.NoError(t, s.setVM(100, "scsi2", "local:0.0625", "scsi3", main["unused0"]))
+	}
+	seen := map[bool]int{}
+	killEverywhere(t, s, "update of a running VM", prepare, func(where, _ string) {
+		c := s.conf(100)
+		require.Empty(t, c.Pending, where)
+		done := c.Main["name"] == "new"
+		seen[done]++
+		present, err := s.guest(100).present(s.root())
+		require.NoError(t, err)
+		for key, want := range map[string]bool{"scsi1": done, "scsi2": !done, "scsi3": true} {
+			require.Equal(t, want, c.Main.Has(key), "%s: %s", where, key)
+			require.Equal(t, want, present[key], "%s: device %s", where, key)
+		}
+		blocks := s.query(100, "query-block", nil)
+		held := s.heldBy(100).Volumes
+		require.Equal(t, done, strings.Contains(blocks, "a.iso"), where)
+		require.Equal(t, done, c.Main.Has("unused0"), "%s:\n%s", where, c.String())
+		for _, d := range c.Main.Drives() {
+			if isVolume(d.File) {
+				require.Contains(t, blocks, s.path(d.File), "%s: %s", where, d.Key)
+				require.Contains(t, held, d.File, where)
+			}
+		}
+		if done {
+			require.Len(t, s.files(), 4, where) // scsi1, scsi3, its old volume, ide0
+		} else {
+			require.Len(t, s.files(), 3, where)
+		}
+	})
+	require.Len(t, seen, 2, "both happen")
 }

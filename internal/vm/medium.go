@@ -123,7 +123,7 @@ func (s *Service) runMedium(ctx context.Context, op *task.Op) error {
 	if g == nil {
 		return s.makeMedium(ctx, op, v)
 	}
-	return s.changeMedium(ctx, op, v, g, key, func() error { return s.makeMedium(ctx, op, v) })
+	return s.changeMedium(ctx, op, v, v, g, key, func() error { return s.makeMedium(ctx, op, v) })
 }
 
 // PutNodesQemuCloudinit answers PUT /nodes/{node}/qemu/{vmid}/cloudinit.

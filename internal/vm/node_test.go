@@ -112,7 +112,8 @@ func startNode(folder string, o nodeOptions) (n *node, err error) {
 		}
 	}
 	if n.store == nil {
-		if n.store, err = boltstore.Open(filepath.Join(folder, "state.db"), nil); err != nil {
+		// A process that was killed while it started another one holds the file until that one is through exec.
+		if n.store, err = boltstore.Open(filepath.Join(folder, "state.db"), &boltstore.Options{LockWait: 5 * time.Second}); err != nil {
 			return nil, err
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Service) plugProcessors(ctx context.Context, op *task.Op, v *VM, g *gue
 			continue
 		}
 		if err := g.command(ctx, "device_add", d.Properties()); err != nil {
-			return call.Param("vcpus", "error hotplugging %s - %v", d.ID, err)
+			return call.Errorf("error hotplugging %s - %w", d.ID, err)
 		}
 		reached(i + 2)
 	}
@@ -42,7 +42,7 @@ func (s *Service) plugProcessors(ctx context.Context, op *task.Op, v *VM, g *gue
 			continue
 		}
 		if err := g.deleteDevice(ctx, id, unplugPatience); err != nil {
-			return call.Param("vcpus", "error unplugging %s", id)
+			return call.Errorf("error unplugging %s", id)
 		}
 		reached(i - 1)
 	}
@@ -60,6 +60,10 @@ func (s *Service) plugMemory(ctx context.Context, op *task.Op, v *VM, g *guest, 
 	if err != nil {
 		return err
 	}
+	present, err := g.present(ctx)
+	if err != nil {
+		return err
+	}
 	size := now.Machine.Memory.SizeMiB
 	for _, u := range now.Machine.Memory.DIMMs {
 		size += moduleMiB(u)
@@ -72,8 +76,10 @@ func (s *Service) plugMemory(ctx context.Context, op *task.Op, v *VM, g *guest, 
 		if has(now.Machine.Memory.DIMMs, u.Name) {
 			continue
 		}
-		if err := g.plug(ctx, &u, nil); err != nil {
-			return call.Errorf("error on hotplug device '%s' - %s", u.Name, s.shownError(v.ID, err))
+		if !present[u.Name] {
+			if err := g.plug(ctx, &u, nil); err != nil {
+				return call.Errorf("error on hotplug device '%s' - %s", u.Name, s.shownError(v.ID, err))
+			}
 		}
 		size += moduleMiB(u)
 		reached()
@@ -83,7 +89,7 @@ func (s *Service) plugMemory(ctx context.Context, op *task.Op, v *VM, g *guest, 
 			continue
 		}
 		if err := g.unplug(ctx, &u); err != nil {
-			return call.Param(u.Name, "error unplug memory module")
+			return call.Errorf("%s: error unplug memory module", u.Name)
 		}
 		size -= moduleMiB(u)
 		reached()
@@ -94,7 +100,10 @@ func (s *Service) plugMemory(ctx context.Context, op *task.Op, v *VM, g *guest, 
 // moduleMiB is the size of a memory module.
 func moduleMiB(u machine.Unit) int64 {
 	for _, o := range u.Objects {
-		if n, ok := o.Arguments()["size"].(int64); ok {
+		switch n := o.Arguments()["size"].(type) {
+		case machine.Bytes:
+			return int64(n) >> 20
+		case int64:
 			return n >> 20
 		}
 	}

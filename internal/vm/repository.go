@@ -18,7 +18,9 @@ type VM struct {
 	Rev    int64 // revision that the configuration was read at; 0 when it is not stored yet
 	Config *vmconfig.Config
 
-	doomed []string // volumes to free once Config is stored
+	doomed  []string     // volumes to free once Config is stored
+	update  *updateState // saved with Config by an update of a running VM
+	resumed bool         // by an operation that goes on after a restart: what it plugs may be there already
 }
 
 // Repository reads and writes the configurations of VMs.

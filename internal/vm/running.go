@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,11 +12,12 @@ import (
 )
 
 // applyRunning lets pending changes take effect on a running machine as far as they can; the others wait for the next start.
-// With the hotplug feature cloudinit the guest gets a new cloud-init medium at the end, if what is in it has changed.
-func (s *Service) applyRunning(ctx context.Context, op *task.Op, v *VM, g *guest, named func(string) bool, problems call.ParamErrors) {
+// The configuration is stored whenever the machine has changed. With the hotplug feature cloudinit the guest gets a new
+// cloud-init medium at the end, if what is in it has changed. The error is that of the store.
+func (s *Service) applyRunning(ctx context.Context, op *task.Op, v *VM, g *guest, named []string, problems call.ParamErrors) error {
 	major, minor := machineVersion(g.holds().Machine, g)
 	facts := vmconfig.Running{Arch: v.Config.Main.Text("arch", s.o.Host.Arch()), MachineMajor: major, MachineMinor: minor}
-	for _, e := range v.Config.PlanRunning(facts, named) {
+	for _, e := range v.Config.PlanRunning(facts, func(key string) bool { return slices.Contains(named, key) }) {
 		err := e.Err
 		if err != nil {
 			err = publicError(err)
@@ -25,15 +27,23 @@ func (s *Service) applyRunning(ctx context.Context, op *task.Op, v *VM, g *guest
 		if err != nil {
 			problems[e.Key] = "hotplug problem - " + s.shownError(v.ID, err)
 		}
+		if e.Action == vmconfig.ActionWait || e.Action == vmconfig.ActionRecord {
+			continue
+		}
+		s.o.FailPoint("applied")
+		if err := s.commit(ctx, op, v); err != nil {
+			return err
+		}
 	}
 	flags, err := vmconfig.ParseHotplug(v.Config.Main["hotplug"])
 	key := v.Config.Main.CloudInitDrive()
 	if err != nil || !flags.CloudInit || key == "" || !v.Config.CloudInitChanged() {
-		return
+		return nil
 	}
-	if err := s.changeMedium(ctx, op, v, g, key, func() error { return s.refreshMedium(ctx, v) }); err != nil {
+	if err := s.changeMedium(ctx, op, v, v, g, key, func() error { return s.refreshMedium(ctx, v) }); err != nil {
 		op.Warnf("cloud-init medium: %s", s.shownError(v.ID, err))
 	}
+	return nil
 }
 
 // refreshMedium writes the cloud-init volume anew and notes that in the configuration, which the caller stores.

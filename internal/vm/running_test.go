@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/internal/tinyguest"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/upid"
@@ -278,6 +279,20 @@ func TestProcessorsAndMemoryArePlugged(t *testing.T) {
 	require.Empty(t, s.conf(100).Pending)
 	require.Contains(t, s.query(100, "query-memory-devices", nil), `"dimm1"`)
 	require.ErrorContains(t, s.setVM(100, "memory", 512), "memory can't be lower than 1024 MB")
+	require.Equal(t, call.ParamErrors{"memory": "hotplug problem - dimm1: error unplug memory module"}, s.setVM(100, "memory", 1024), "the guest does not listen")
+	require.Equal(t, "2048", s.conf(100).Main["memory"])
+	require.NoError(t, s.setVM(100, "memory", 3072))
+	require.Equal(t, "3072", s.conf(100).Main["memory"])
+}
+
+func TestCloneOfRunningFirmwareVariables(t *testing.T) {
+	s := newGuestSite(t)
+	need.That(t, "ovmf", hasFirmware(t), "firmware of the distribution")
+	s.makeVM(100, "memory", 64, "bios", "ovmf", "efidisk0", "local:1,efitype=4m", "scsi0", "local:0,import-from="+s.bootImage())
+	s.startVM(100)
+	s.cloneVM(100, 101)
+	require.Equal(t, "local:101/vm-101-disk-0.raw,efitype=4m,size=528K", s.conf(101).Main["efidisk0"])
+	s.startVM(101)
 }
 
 func TestCloneOfARunningVM(t *testing.T) {

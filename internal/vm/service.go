@@ -97,8 +97,8 @@ func (s *Service) register() {
 	for name, h := range map[string]task.Handler{
 		opCreate:   {Run: s.runCreate, Recovery: task.Undo, Undo: undoVolume},
 		opClone:    {Run: s.runClone, Recovery: task.Undo, Undo: undoVolume},
-		opConfig:   {Run: s.runConfig, Recovery: task.Undo, Undo: undoVolume},
-		opSetSync:  {Run: s.runConfig, Recovery: task.Undo, Undo: undoVolume},
+		opConfig:   {Run: s.runConfig, Recovery: task.Resume, Undo: undoVolume},
+		opSetSync:  {Run: s.runConfig, Recovery: task.Resume, Undo: undoVolume},
 		opDestroy:  {Run: s.runDestroy, Recovery: task.Resume},
 		opTemplate: {Run: s.runTemplate, Recovery: task.Resume},
 		opResize:   {Run: s.runResize, Recovery: task.Resume},

@@ -21,25 +21,29 @@ func (s *Service) plugOption(ctx context.Context, op *task.Op, v *VM, g *guest, 
 	if err != nil {
 		return err
 	}
-	if err := s.plugUnit(ctx, op, g, result, e.Key); err != nil {
+	if err := s.plugUnit(ctx, op, v, g, result, e.Key); err != nil {
 		return call.Errorf("error on hotplug device '%s' - %s", e.Key, s.shownError(v.ID, err))
 	}
 	return s.applyOne(ctx, op, v, e.Change)
 }
 
-// replaceOption unplugs the device of an option and plugs the new one. If only the first works, the machine has none, and so
-// has the configuration: the new one stays pending.
+// replaceOption unplugs the device of an option and plugs the new one. In between the machine has none, and so has the
+// configuration, which is stored: the new one is still pending then, and stays so if it cannot be plugged.
 func (s *Service) replaceOption(ctx context.Context, op *task.Op, v *VM, g *guest, e vmconfig.Effect) error {
 	if err := s.unplugFor(ctx, op, v, g, e.Change); err != nil {
 		return err
 	}
-	err := s.plugOption(ctx, op, v, g, e)
-	if err == nil {
-		return nil
-	}
-	v.Config.RecordCloudInit(e.Key, nil)
+	v.Config.RecordCloudInit(e.Key, &e.New)
 	delete(v.Config.Main, e.Key)
-	return errors.Join(err, s.orphaned(ctx, op, v, e.ReplacedVolume()))
+	if err := s.orphaned(ctx, op, v, e.ReplacedVolume()); err != nil {
+		return err
+	}
+	s.o.FailPoint("unplugged")
+	if err := s.commit(ctx, op, v); err != nil {
+		return err
+	}
+	e.Old = ""
+	return s.plugOption(ctx, op, v, g, e)
 }
 
 // unplugFor takes the device of a drive or NIC out of the machine, and lets go what was held for it. A controller that the
@@ -77,15 +81,16 @@ func (s *Service) switchOption(ctx context.Context, op *task.Op, v *VM, g *guest
 		}
 	}
 	if has && len(next.Devices) > 0 {
-		if err := s.plugUnit(ctx, op, g, then, e.Key); err != nil {
+		if err := s.plugUnit(ctx, op, v, g, then, e.Key); err != nil {
 			return call.Errorf("error on hotplug device '%s' - %s", e.Key, s.shownError(v.ID, err))
 		}
 	}
 	return s.applyOne(ctx, op, v, e.Change)
 }
 
-// plugUnit takes what a unit of a machine needs of the node, and plugs it, with its controller if that is missing.
-func (s *Service) plugUnit(ctx context.Context, op *task.Op, g *guest, r *machineconf.Result, key string) (err error) {
+// plugUnit takes what a unit of a machine needs of the node, and plugs it, with its controller if that is missing. An
+// operation that goes on after a restart may find it plugged.
+func (s *Service) plugUnit(ctx context.Context, op *task.Op, v *VM, g *guest, r *machineconf.Result, key string) (err error) {
 	found, ok := r.Machine.Find(key)
 	if !ok {
 		return call.Errorf("it cannot be plugged")
@@ -93,6 +98,9 @@ func (s *Service) plugUnit(ctx context.Context, op *task.Op, g *guest, r *machin
 	present, err := g.present(ctx)
 	if err != nil {
 		return err
+	}
+	if n := len(found.Devices); v.resumed && n > 0 && present[found.Devices[n-1].ID] {
+		return nil
 	}
 	unit := withControllers(r.Machine, found, func(id string) bool { return !present[id] })
 	unit.Objects = slices.DeleteFunc(unit.Objects, func(o machine.Object) bool { return present[o.ID] })
@@ -123,9 +131,15 @@ func (s *Service) plugUnit(ctx context.Context, op *task.Op, g *guest, r *machin
 		}
 		unit.Netdevs = []machine.Netdev{byName(unit, len(taps))}
 	}
+	if v.resumed { // what is left of the first attempt would be in the way
+		if err := g.forgetParts(ctx, unit); err != nil {
+			return err
+		}
+	}
 	if err := g.plug(ctx, unit, taps); err != nil {
 		return err
 	}
+	s.o.FailPoint("plugged")
 	if slices.Contains(r.LinkDown, key) {
 		if err := g.command(ctx, "set_link", map[string]any{"name": key, "up": false}); err != nil { // the card is there
 			op.Warnf("%v", err)
