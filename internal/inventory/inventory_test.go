@@ -6,6 +6,7 @@ import (
 	"iter"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -220,4 +221,33 @@ func TestManyReadersOneWriter(t *testing.T) {
 	cancel()
 	readers.Wait()
 	require.Equal(t, "n49", v.Guest(109).Name)
+}
+
+// afterList is a store whose next List of guests is followed by something before its caller sees the result.
+type afterList struct {
+	cluster.Store
+	then func()
+}
+
+func (s *afterList) List(ctx context.Context, prefix string) ([]cluster.KV, int64, error) {
+	kvs, rev, err := s.Store.List(ctx, prefix)
+	if then := s.then; then != nil && prefix == inventory.Prefix {
+		s.then = nil
+		then()
+	}
+	return kvs, rev, err
+}
+
+func TestWaitIsNotForGuestsThatComeMeanwhile(t *testing.T) {
+	store := &afterList{Store: memstore.New()}
+	v := follow(t, store)
+	rev, err := store.Txn(t.Context(), cluster.Put("/other", []byte("x")))
+	require.NoError(t, err)
+	store.then = func() {
+		put(t, store, 100, "name: new\n")
+		require.Eventually(t, func() bool { return len(ids(v)) == 1 }, 10*time.Second, time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	require.NoError(t, v.Wait(ctx, rev))
 }

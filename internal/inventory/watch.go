@@ -92,7 +92,7 @@ func (v *Inventory) Wait(ctx context.Context, rev int64) error {
 	}
 	// The watch tells only of guests, so rev alone may never come: it may be a change of something else. What has to
 	// come is what the store holds by now.
-	kvs, _, err := v.store.List(ctx, Prefix)
+	kvs, now, err := v.store.List(ctx, Prefix)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (v *Inventory) Wait(ctx context.Context, rev int64) error {
 			last = max(last, kv.ModRev)
 		}
 	}
-	gone := v.others(there)
+	gone := v.others(there, now)
 	for {
 		reached, moved := v.at(last)
 		if reached && v.dropped(gone) {
@@ -125,13 +125,13 @@ func (v *Inventory) at(rev int64) (bool, <-chan struct{}) {
 	return v.rev >= rev, v.moved
 }
 
-// others returns the rows of guests that are not among ids.
-func (v *Inventory) others(ids map[int]bool) []*Guest {
+// others returns the rows of guests that are not among ids, the guests of revision now. Later ones have come since.
+func (v *Inventory) others(ids map[int]bool, now int64) []*Guest {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	var rows []*Guest
 	for id, g := range v.all {
-		if !ids[id] {
+		if !ids[id] && g.Rev <= now {
 			rows = append(rows, g)
 		}
 	}
