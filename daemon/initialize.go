@@ -149,7 +149,8 @@ const localStorage = "dir: local\n\tpath %s\n\tcontent backup,images,import,iso,
 
 // openState opens the state and so locks the data directory.
 func openState(dir string) (cluster.Store, error) {
-	store, err := boltstore.Open(stateFile(dir), nil)
+	// A daemon that was killed may hold the file for as long as a child of it takes from fork to exec.
+	store, err := boltstore.Open(stateFile(dir), &boltstore.Options{LockWait: 2 * time.Second})
 	if errors.Is(err, cluster.ErrInUse) {
 		return nil, fmt.Errorf("another gpved works in %s: %w", dir, err)
 	}

@@ -99,7 +99,7 @@ func TestThreat37_RolesOnAVM(t *testing.T) {
 		"GET " + vm + "/config", "GET " + vm + "/pending", "GET " + vm + "/status/current", "PUT " + vm + "/config name=-", "PUT " + vm + "/config memory=x",
 		"PUT " + vm + "/config tags=a", "PUT " + vm + "/config cores=2", "PUT " + vm + "/config memory=256", "PUT " + vm + "/config net0=model=virtio",
 		"PUT " + vm + "/config ciuser=a", "PUT " + vm + "/config ide2=none,media=cdrom", "PUT " + vm + "/config scsi0=nowhere:1", "PUT " + vm + "/config machine=q35",
-		"PUT " + vm + "/config args=-S", "PUT " + vm + "/config hookscript=local:snippets/x", "POST " + vm + "/config name=-", "POST " + vm + "/status/start node=x",
+		"PUT " + vm + "/config args=-S", "PUT " + vm + "/config hookscript=local:snippets/x", "POST " + vm + "/config name=-", "POST " + vm + "/status/start timeout=x",
 		"POST " + vm + "/status/stop timeout=x", "POST " + vm + "/clone", "POST " + vm + "/template disk=x", "PUT " + vm + "/resize", "PUT " + vm + "/unlink",
 		"POST " + vm + "/termproxy serial=x", "POST " + vm + "/vncproxy websocket=x", "GET " + vm + "/snapshot", "POST " + vm + "/snapshot", "GET " + vm + "/agent/info",
 		"POST " + vm + "/agent/exec", "POST " + vm + "/migrate", "DELETE " + vm + " purge=x", "GET " + pathOfVM + "/200/config", "POST " + pathOfVM + "/200/status/stop timeout=x",
@@ -119,27 +119,30 @@ func TestThreat37_RolesOnAVM(t *testing.T) {
 		for i, c := range calls {
 			method, rest, _ := strings.Cut(c, " ")
 			target, params, _ := strings.Cut(rest, " ")
-			states := map[int][]string{}
+			groups := map[string][]string{}
 			for j, role := range names {
 				url, body, headers := "/api2/json"+target, params, form(auth(clients[j], false))
 				if method == "GET" || method == "DELETE" {
 					url, body = url+"?"+params, ""
 					headers.Del("Content-Type")
 				}
-				r := h.raw(method, url, headers, body)
-				states[r.Status] = append(states[r.Status], role)
-			}
-			for _, status := range slices.Sorted(maps.Keys(states)) {
-				if len(states) == 1 || status != 403 {
-					text := strings.Join(states[status], " ")
-					if len(states) == 1 {
-						text = "all"
-					}
-					answers[i] += fmt.Sprintf("  %d %s\n", status, text)
+				switch r := h.raw(method, url, headers, body); r.Status {
+				case 200:
+					groups["answered"] = append(groups["answered"], role)
+				case 403:
+				default:
+					groups["let through"] = append(groups["let through"], role)
 				}
 			}
+			for _, group := range slices.Sorted(maps.Keys(groups)) {
+				text := strings.Join(groups[group], " ")
+				if len(groups[group]) == len(names) {
+					text = "all"
+				}
+				answers[i] += fmt.Sprintf("  %s: %s\n", group, text)
+			}
 		}
-		fmt.Fprintf(&b, "# roles on %s, but those of SDN and Mapping; who is not named gets 403\n", path)
+		fmt.Fprintf(&b, "# roles on %s, but those of SDN and Mapping: whom a call answers, or refuses for another reason than a missing privilege\n", path)
 		for i, c := range calls {
 			fmt.Fprintf(&b, "%s\n%s", c, answers[i])
 		}

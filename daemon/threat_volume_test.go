@@ -169,6 +169,13 @@ func TestThreat02_VolumesOfAnotherTenant(t *testing.T) {
 		p["vmid"] = 201
 		refused(t, h.attempt(a, "POST", pathOfVM, p), 403, "")
 	}
+	// What a cloud-init medium is to contain can be read by the guest.
+	require.NoError(t, h.root.Post(t.Context(), "/storage", client.Params{"storage": "other", "type": "dir", "path": filepath.Join(h.dir, "other"), "content": "snippets"}, nil))
+	refused(t, h.attempt(a, "PUT", pathOfVM+"/200/config", client.Params{"cicustom": "user=other:snippets/secret.yaml"}), 403, "/storage/other")
+	require.NoError(t, h.attempt(a, "PUT", pathOfVM+"/200/config", client.Params{"ide2": "local:cloudinit"}))
+	if h.attempt(a, "PUT", pathOfVM+"/200/config", client.Params{"cicustom": "user=local:100/vm-100-disk-0.raw"}) == nil {
+		require.Error(t, h.attempt(a, "PUT", pathOfVM+"/200/cloudinit", nil), "it is no snippet")
+	}
 	var rows []map[string]any
 	require.NoError(t, a.Get(t.Context(), "/nodes/"+testNode+"/storage/local/content", nil, &rows))
 	require.NotContains(t, compact(t, rows), "vm-100-")

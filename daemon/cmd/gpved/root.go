@@ -180,6 +180,7 @@ All paths are absolute.`,
 			if err != nil {
 				return err
 			}
+			go daemon.ReturnMemory(cmd.Context()) // ends with the context, or with the program
 			stopping := make(chan struct{})
 			notified := context.AfterFunc(cmd.Context(), func() {
 				defer close(stopping)
