@@ -139,3 +139,58 @@ func TestTexts(t *testing.T) {
 	require.Equal(t, "import", contentOf("a.qcow2"))
 	require.Equal(t, "vztmpl", contentOf("a.tar.zst"))
 }
+
+func TestProgressIsABarOnATerminal(t *testing.T) {
+	lines := []string{"scsi0: copying", "transferred 1.0 GiB of 4.0 GiB (25.00%)", "transferred 4.0 GiB of 4.0 GiB (100.00%)", "odd\x1b]0;title\a", "TASK OK"}
+	show := func(tty bool) string {
+		var out bytes.Buffer
+		p := &progress{w: &out, tty: tty}
+		for _, l := range lines {
+			p.line(l)
+		}
+		p.done()
+		return out.String()
+	}
+	bar := show(true)
+	require.Contains(t, bar, "\r["+strings.Repeat("#", 7)+strings.Repeat(".", 23)+"]  25.0%\x1b[K")
+	require.Contains(t, bar, "100.0%\x1b[K\nodd", "the next line begins below the bar")
+	require.NotContains(t, bar, "transferred")
+	require.NotContains(t, bar, "\x1b]", "a log must not steer the terminal")
+	require.Equal(t, strings.ReplaceAll(strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "\x1b", "?"), "\a", "?"), show(false))
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		out, err := run(t, "", "completion", shell)
+		require.NoError(t, err)
+		require.Contains(t, out, "gpvectl")
+	}
+	out, err := run(t, "", "__complete", "vm", "list", "--output", "")
+	require.NoError(t, err)
+	require.Equal(t, "table\njson\nyaml\n:4\n", out)
+	out, err = run(t, "", "__complete", "vm", "st")
+	require.NoError(t, err)
+	require.Contains(t, out, "start\t")
+	require.Contains(t, out, "stop\t")
+}
+
+// A login is replaced as a whole, whatever was there and whatever the umask is.
+func TestLoginReplacesAnOpenFile(t *testing.T) {
+	profile := server(t)
+	file := filepath.Join(profile, "login.json")
+	require.NoError(t, os.Chmod(file, 0o666))
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var old struct{ Server, Fingerprint string }
+	require.NoError(t, json.Unmarshal(text, &old))
+	_, err = run(t, "secret", "--profile", profile, "login", old.Server, "--password-file", "-", "--fingerprint", old.Fingerprint)
+	require.NoError(t, err)
+	st, err := os.Stat(file)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o600), st.Mode().Perm())
+	_, err = run(t, "wrong", "--profile", profile, "login", old.Server, "--password-file", "-", "--fingerprint", old.Fingerprint)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "wrong")
+	_, err = run(t, "", "--profile", profile, "vm", "list")
+	require.NoError(t, err, "a login that fails leaves the old one")
+}
