@@ -30,12 +30,13 @@ type InitOptions struct {
 
 // InitResult is what the operator needs to know of a new data directory.
 type InitResult struct {
-	Node        string
-	Password    string // only if it was generated
-	CAFile      string
-	Fingerprint string // SHA-256 of the server's certificate
-	Bridges     []string
-	Warning     string // what will not work as it is; empty if nothing is known
+	Node          string
+	Password      string // only if it was generated
+	CAFile        string
+	CAFingerprint string // SHA-256 of the authority's certificate
+	Fingerprint   string // SHA-256 of the server's certificate
+	Bridges       []string
+	Warning       string // what will not work as it is; empty if nothing is known
 }
 
 // ErrInitialized is a data directory that is in use already.
@@ -92,6 +93,9 @@ func Init(ctx context.Context, o InitOptions) (_ *InitResult, err error) {
 		return nil, fmt.Errorf("state: %w", err)
 	}
 	res.CAFile = p.caCert()
+	if res.CAFingerprint, err = fingerprint(res.CAFile); err != nil {
+		return nil, err
+	}
 	if res.Fingerprint, err = fingerprint(p.cert()); err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ Without it, guests use the bridges that the host has.`,
 				return err
 			}
 			w := cmd.OutOrStdout()
-			fmt.Fprintf(w, "node         %s\nCA           %s\nfingerprint  %s\n", r.Node, r.CAFile, r.Fingerprint)
+			fmt.Fprintf(w, "node         %s\nCA           %s\n             %s\nfingerprint  %s (of the server's certificate, for clients to pin)\n", r.Node, r.CAFile, r.CAFingerprint, r.Fingerprint)
 			for _, b := range r.Bridges {
 				fmt.Fprintf(w, "bridge       %s (made by gpved run)\n", b)
 			}
