@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -141,7 +142,7 @@ func numberText(s string) string {
 // mergeURI adds the parameters bound by the path, which may be repeated elsewhere only with the same value.
 func mergeURI(params map[string]any, uri map[string]string) error {
 	for name, value := range uri {
-		if other, ok := params[name]; ok && scalarText(other) != value {
+		if p := schema.Params(params); p.Has(name) && p.String(name) != value {
 			return call.ParamErrors{name: "duplicate parameter (already defined in URI) with conflicting values!"}
 		}
 		params[name] = value
@@ -152,27 +153,8 @@ func mergeURI(params map[string]any, uri map[string]string) error {
 // textParams are the parameters as text for permission paths; an array is its elements joined by ','.
 func textParams(params map[string]any) map[string]string {
 	text := make(map[string]string, len(params))
-	for name, v := range params {
-		text[name] = scalarText(v)
+	for name := range params {
+		text[name] = schema.Params(params).String(name)
 	}
 	return text
-}
-
-func scalarText(v any) string {
-	switch v := v.(type) {
-	case string:
-		return v
-	case bool:
-		if v {
-			return "1"
-		}
-		return "0"
-	case []any:
-		parts := make([]string, len(v))
-		for i := range v {
-			parts[i] = scalarText(v[i])
-		}
-		return strings.Join(parts, ",")
-	}
-	return ""
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
 // openUpload reads the fields before the file into params and returns the file, which nobody has read yet.
@@ -28,8 +29,8 @@ func (x *exchange) openUpload(params map[string]any) (*call.Upload, error) {
 	if err != nil {
 		return nil, transportError(http.StatusNotImplemented, err.Error())
 	}
-	for name, value := range fields {
-		if old, ok := params[name]; ok && scalarText(old) != scalarText(value) {
+	for name := range fields {
+		if p := schema.Params(params); p.Has(name) && p.String(name) != schema.Params(fields).String(name) {
 			return nil, call.Param(name, "duplicate parameter with conflicting values!")
 		}
 	}

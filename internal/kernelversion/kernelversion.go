@@ -14,9 +14,11 @@ type Version struct {
 	Release string
 }
 
+var versionLine = regexp.MustCompile(`^Linux version ((\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?-?(\S*))`)
+
 // Parse reads the text of /proc/version. A text of another form gives the zero value.
 func Parse(text string) Version {
-	m := regexp.MustCompile(`^Linux version ((\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?-?(\S*))`).FindStringSubmatch(text)
+	m := versionLine.FindStringSubmatch(text)
 	if m == nil {
 		return Version{}
 	}

@@ -6,40 +6,23 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
 
-// startup is the option startup: a place in the order (none: last) and the pause after the start.
-type startup struct {
-	order int
-	up    time.Duration
-}
-
 // defaultPause follows the start of a guest whose option says nothing else.
-const defaultPause = 3 * time.Second
+const defaultPause = 3 // seconds
 
-func parseStartup(text string) startup {
-	st := startup{order: math.MaxInt, up: defaultPause}
-	for part := range strings.SplitSeq(text, ",") {
-		key, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok {
-			key, value = "order", key
-		}
-		n, err := strconv.Atoi(value)
-		switch {
-		case err != nil:
-		case key == "order":
-			st.order = n
-		case key == "up":
-			st.up = time.Duration(n) * time.Second
-		}
+// startup reads a guest's option startup; one that cannot be read says nothing.
+func startup(text string) vmconfig.Startup {
+	if st, err := vmconfig.ParseStartup(text); err == nil {
+		return st
 	}
-	return st
+	return vmconfig.Startup{}
 }
 
 // StartOnBoot starts the guests with onboot=1 in their order: one after the other, each with a pause behind it. It is for
@@ -58,7 +41,7 @@ func (s *Service) StartOnBoot(ctx context.Context) {
 // but for the last.
 func inOrder(ctx context.Context, guests []*inventory.Guest, start func(ctx context.Context, id int) (ok bool)) {
 	slices.SortStableFunc(guests, func(a, b *inventory.Guest) int {
-		if c := cmp.Compare(parseStartup(a.Startup).order, parseStartup(b.Startup).order); c != 0 {
+		if c := cmp.Compare(startup(a.Startup).Order.Or(math.MaxInt), startup(b.Startup).Order.Or(math.MaxInt)); c != 0 {
 			return c
 		}
 		return a.ID - b.ID
@@ -70,7 +53,7 @@ func inOrder(ctx context.Context, guests []*inventory.Guest, start func(ctx cont
 		if !start(ctx, g.ID) || i == len(guests)-1 {
 			continue
 		}
-		pause := time.NewTimer(parseStartup(g.Startup).up)
+		pause := time.NewTimer(time.Duration(startup(g.Startup).UpSec.Or(defaultPause)) * time.Second)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():

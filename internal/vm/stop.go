@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -198,16 +197,7 @@ func seconds(given, otherwise int) time.Duration {
 }
 
 // downTimeout is the time a guest has to shut down: startup down=, else a minute.
-func downTimeout(main vmconfig.Section) int {
-	for part := range strings.SplitSeq(main["startup"], ",") {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(part), "down="); ok {
-			if n, err := strconv.Atoi(text); err == nil {
-				return n
-			}
-		}
-	}
-	return 60
-}
+func downTimeout(main vmconfig.Section) int { return startup(main["startup"]).DownSec.Or(60) }
 
 // agentPing is how long a shutdown waits for the guest's agent before it presses the power button.
 const agentPing = 3 * time.Second

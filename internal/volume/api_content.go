@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -50,7 +49,7 @@ func (s *Service) GetNodesStorageContent(ctx context.Context, req *schema.GetNod
 		for _, v := range volumes {
 			name, err := m.storage().Parse(string(v.ID))
 			if err == nil && s.mayUse(ctx, m.ID, name, 0) {
-				rows = append(rows, m.contentRow(&v))
+				rows = append(rows, m.contentRow(&v, name))
 			}
 		}
 	}
@@ -58,13 +57,7 @@ func (s *Service) GetNodesStorageContent(ctx context.Context, req *schema.GetNod
 	return rows, nil
 }
 
-var (
-	backupParts = regexp.MustCompile(`^backup/vzdump-(qemu|lxc|openvz)-`)
-	backupExt   = regexp.MustCompile(`\.(tgz|(?:tar|vma)(?:\.(?:gz|lzo|zst|bz2))?)$`)
-	tmplFormats = map[string]string{".tar": "tar", ".gz": "tgz", ".xz": "txz", ".zst": "tzst", ".bz2": "tbz2"}
-)
-
-func (m *mounted) contentRow(v *storage.Volume) contentRow {
+func (m *mounted) contentRow(v *storage.Volume, name volid.Volume) contentRow {
 	created := v.Created.Unix()
 	row := contentRow{Content: string(v.Content)}
 	row.Volid, row.Format, row.Size, row.Ctime = m.ID+":"+string(v.ID), string(v.Format), &v.SizeBytes, &created
@@ -78,20 +71,10 @@ func (m *mounted) contentRow(v *storage.Volume) contentRow {
 		if v.Backing != "" {
 			row.Parent = &v.Backing
 		}
-	case storage.ISO:
-		row.Format = "iso"
-	case storage.Template:
-		row.Format = tmplFormats[strings.ToLower(path.Ext(string(v.ID)))]
-	case storage.Snippets:
-		row.Format = "snippet"
+	case storage.ISO, storage.Template, storage.Snippets:
+		row.Format = name.ListFormat()
 	case storage.Backup:
-		row.Subtype = "unknown"
-		if p := backupParts.FindStringSubmatch(string(v.ID)); p != nil {
-			row.Subtype = p[1]
-		}
-		if p := backupExt.FindStringSubmatch(string(v.ID)); p != nil {
-			row.Format = p[1]
-		}
+		row.Format, row.Subtype = name.ListFormat(), name.BackupGuest()
 		if v.Notes != "" {
 			row.Notes = &v.Notes
 		}
@@ -258,12 +241,13 @@ func (s *Service) mayProtect(ctx context.Context, t *target) error {
 	if err != nil {
 		return err
 	}
-	kind, count := subtype(t.id), 0
+	count := 0
 	for _, v := range volumes {
 		if v.ID == t.id && v.Protected {
 			return nil
 		}
-		if v.Protected && subtype(v.ID) == kind {
+		other, err := t.storage().Parse(string(v.ID))
+		if err == nil && v.Protected && other.BackupGuest() == t.name.BackupGuest() {
 			count++
 		}
 	}
@@ -271,13 +255,6 @@ func (s *Service) mayProtect(ctx context.Context, t *target) error {
 		return call.Errorf("The number of protected backups per guest is limited to %d on storage '%s'", limit, t.ID)
 	}
 	return nil
-}
-
-func subtype(id storage.VolumeID) string {
-	if p := backupParts.FindStringSubmatch(string(id)); p != nil {
-		return p[1]
-	}
-	return ""
 }
 
 // mayDelete is who may remove a volume.

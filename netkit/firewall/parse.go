@@ -114,15 +114,22 @@ func (p *parser) header(line string) bool {
 	return true
 }
 
-func (p *parser) openSet(name, comment string) {
+// opens reports whether a section of a kind may have that name; without it, what follows belongs to none.
+func (p *parser) opens(kind, name string, limit int) bool {
 	switch {
-	case len(name) > maxSetName:
-		p.warn("ipset name too long")
-		p.section = ""
-		return
+	case len(name) > limit:
+		p.warn("%s name too long", kind)
 	case !isName(name):
-		p.warn("invalid ipset name '%s'", name)
-		p.section = ""
+		p.warn("invalid %s name '%s'", kind, name)
+	default:
+		return true
+	}
+	p.section = ""
+	return false
+}
+
+func (p *parser) openSet(name, comment string) {
+	if !p.opens("ipset", name, maxSetName) {
 		return
 	}
 	set, ok := p.c.Set(name)
@@ -136,14 +143,7 @@ func (p *parser) openSet(name, comment string) {
 }
 
 func (p *parser) openGroup(name, comment string) {
-	switch {
-	case len(name) > maxGroupName:
-		p.warn("security group name too long")
-		p.section = ""
-		return
-	case !isName(name):
-		p.warn("invalid security group name '%s'", name)
-		p.section = ""
+	if !p.opens("security group", name, maxGroupName) {
 		return
 	}
 	group, ok := p.c.Group(name)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,8 +20,6 @@ const (
 	notesMax                     = 64 << 10
 )
 
-var archiveName = regexp.MustCompile(`^(vzdump-(?:lxc|openvz|qemu)-[1-9][0-9]{2,8}-([0-9]{4}_[0-9]{2}_[0-9]{2}-[0-9]{2}_[0-9]{2}_[0-9]{2}))\.(?:tgz|(?:tar|vma)(?:\.(?:gz|lzo|zst|bz2))?)$`)
-
 // annotations adds to v what stands beside a backup; all: the whole notes instead of their first line.
 func (d *Driver) annotations(r *root, p place, v *storage.Volume, all bool) {
 	v.Protected = d.protected(r, p)
@@ -31,10 +28,8 @@ func (d *Driver) annotations(r *root, p place, v *storage.Volume, all bool) {
 		text, _, _ = strings.Cut(text, "\n")
 	}
 	v.Notes = text
-	if m := archiveName.FindStringSubmatch(p.file); m != nil {
-		if t, err := time.ParseInLocation("2006_01_02-15_04_05", m[2], time.Local); err == nil {
-			v.Created = t
-		}
+	if b, err := volid.ParseBackupName(p.file, time.Local); err == nil && b.Standard {
+		v.Created = b.Created
 	}
 }
 
@@ -123,9 +118,9 @@ func (d *Driver) backup(ctx context.Context, id storage.VolumeID, fn func(*root,
 // removeAnnotations removes what stands beside a backup that is gone.
 func (d *Driver) removeAnnotations(r *root, p place) error {
 	errs := []error{removed(r.remove(p.rel() + notesSuffix))}
-	if m := archiveName.FindStringSubmatch(p.file); m != nil {
+	if b, err := volid.ParseBackupName(p.file, time.Local); err == nil && b.Standard {
 		log := p
-		log.file = m[1] + ".log"
+		log.file = b.LogName()
 		errs = append(errs, removed(r.remove(log.rel())))
 	}
 	return errors.Join(errs...)
