@@ -5,12 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
-	"github.com/turtacn/go-proxmox/qmp"
+	"github.com/turtacn/go-proxmox/qmp/jobs"
 	"github.com/turtacn/go-proxmox/storage"
 )
 
@@ -65,7 +68,7 @@ func (s *Service) copyRunning(ctx context.Context, op *task.Op, g *guest, copies
 	if err := s.startCopies(ctx, op, g, actions); err != nil {
 		return call.Errorf("mirroring error: %w", err)
 	}
-	return s.awaitCopies(ctx, op, g, made.Names)
+	return awaitCopies(ctx, op, g, made.Names)
 }
 
 // targetNode describes an attached volume for blockdev-add.
@@ -109,94 +112,57 @@ func (s *Service) startCopies(ctx context.Context, op *task.Op, g *guest, action
 	return failure
 }
 
-// blockJob is a row of query-jobs. See qapi/job.json: JobInfo.
-type blockJob struct {
-	ID      string
-	Status  string
-	Current int64  `json:"current-progress"`
-	Total   int64  `json:"total-progress"`
-	Error   string `json:"error"`
-}
-
-func (j blockJob) concluded() bool { return j.Status == "concluded" }
-
-// jobPatience is how long a look at jobs waits for an event that tells that one has moved.
-const jobPatience = time.Second
-
-// followJobs calls look with those of the named jobs that there are, now and whenever one of them moves, until it is done.
-func (g *guest) followJobs(ctx context.Context, names []string, look func([]blockJob) (done bool, err error)) error {
+// awaitCopies waits for all copies. The first that fails, or the end of ctx, ends the others.
+func awaitCopies(ctx context.Context, op *task.Op, g *guest, names []string) error {
 	c, err := g.proc.Client(ctx)
 	if err != nil {
 		return err
 	}
-	sub := c.Subscribe("JOB_STATUS_CHANGE")
-	defer sub.Close()
-	wanted := make(map[string]bool, len(names))
-	for _, n := range names {
-		wanted[n] = true
-	}
-	for {
-		var all, jobs []blockJob
-		if err := c.Do(ctx, "query-jobs", nil, &all); err != nil {
-			return err
-		}
-		for _, j := range all {
-			if wanted[j.ID] {
-				jobs = append(jobs, j)
-			}
-		}
-		if done, err := look(jobs); done || err != nil {
-			return err
-		}
-		waiting, cancel := context.WithTimeout(ctx, jobPatience)
-		_, err := sub.Next(waiting, func(e qmp.Event) bool { return wanted[e.Str("id")] })
-		cancel()
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.As(err, new(*qmp.OverflowError)) {
-			return err
-		}
-	}
-}
-
-// awaitCopies waits for all copies, or the first that fails.
-func (s *Service) awaitCopies(ctx context.Context, op *task.Op, g *guest, names []string) error {
 	progress := copyProgress(op).Progress
-	return g.followJobs(ctx, names, func(jobs []blockJob) (bool, error) {
+	var mu sync.Mutex // guards seen, and lets progress be told in order
+	seen := map[string]jobs.Progress{}
+	tell := func(name string, p jobs.Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		seen[name] = p
 		var done, total int64
-		left := len(names)
-		for _, j := range jobs {
-			done, total = done+j.Current, total+j.Total
-			switch {
-			case j.concluded() && j.Error != "":
-				return true, call.Errorf("mirroring error: %s", j.Error)
-			case j.concluded():
-				left--
-			}
+		for _, p := range seen {
+			done, total = done+p.Current, total+p.Total
 		}
 		progress(done, total)
-		return left == 0, nil
-	})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, name := range names {
+		group.Go(func() error {
+			j, err := jobs.Attach(ctx, c, name)
+			if err != nil {
+				return err
+			}
+			last, _ := j.Progress(ctx) // none: it has ended already
+			err = j.Run(ctx, &jobs.RunOptions{OnProgress: func(p jobs.Progress) {
+				last = p
+				tell(name, p)
+			}})
+			if e, ok := errors.AsType[*jobs.Error](err); ok {
+				return call.Errorf("mirroring error: %s", e.Text)
+			}
+			if err == nil {
+				tell(name, jobs.Progress{Current: last.Total, Total: last.Total})
+			}
+			return err
+		})
+	}
+	return group.Wait()
 }
 
 // endCopies ends jobs, whether or not they are done, and takes their nodes out of the guest.
 func (s *Service) endCopies(ctx context.Context, g *guest, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	err := g.followJobs(ctx, names, func(jobs []blockJob) (bool, error) {
-		left := len(jobs)
-		for _, j := range jobs {
-			cmd := "job-cancel"
-			if j.concluded() {
-				cmd, left = "job-dismiss", left-1
-			}
-			if err := ignoreMissing(g.do(ctx, cmd, map[string]any{"id": j.ID}, nil)); err != nil {
-				return true, err
-			}
-		}
-		return left == 0, nil
-	})
+	var err error
+	for _, name := range names {
+		err = errors.Join(err, g.endJob(ctx, name))
+	}
 	for _, name := range names {
 		if delErr := ignoreMissing(g.do(ctx, "blockdev-del", map[string]any{"node-name": name}, nil)); delErr != nil {
 			err = errors.Join(err, delErr)
@@ -208,6 +174,22 @@ func (s *Service) endCopies(ctx context.Context, g *guest, names []string) error
 	default:
 		return err
 	}
+}
+
+// endJob cancels a job, if there is one of that name.
+func (g *guest) endJob(ctx context.Context, name string) error {
+	c, err := g.proc.Client(ctx)
+	if err != nil {
+		return err
+	}
+	j, err := jobs.Attach(ctx, c, name)
+	if errors.Is(err, jobs.ErrLost) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return j.Cancel(ctx)
 }
 
 // undoCopies ends the copies of an operation that did not come to its end. It may have broken off while the guest's file
