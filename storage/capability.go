@@ -89,3 +89,62 @@ type Annotator interface {
 	Notes(ctx context.Context, id VolumeID) (string, error)       // whole text, empty if there is none
 	SetProtected(ctx context.Context, id VolumeID, on bool) error
 }
+
+// Deactivator is a backend whose Activate can be taken back: unmounted, logged out. Idempotent. ErrInUse while it serves someone.
+type Deactivator interface {
+	Deactivate(ctx context.Context) error
+}
+
+// SnapshotOpener is an Opener that also opens what a volume was when a snapshot was taken. Read only; closing the Image undoes
+// what had to be activated for it. ErrNotFound.
+type SnapshotOpener interface {
+	OpenSnapshot(ctx context.Context, id VolumeID, snapshot string) (*Image, error)
+}
+
+// Copier is a backend with a way of its own to copy a volume, better than reading and writing its bytes: a reflink, zfs send,
+// rbd clone and flatten.
+type Copier interface {
+	// CopyFrom makes the volume of spec a full copy of a volume of src, whose driver may be another one of the same type. It
+	// shares nothing with its source when the call returns. errors.ErrUnsupported, before anything was made, if this pair has
+	// no such way: then the bytes are copied. After an error or a cancelled ctx nothing remains. ErrExists, ErrNoSpace.
+	CopyFrom(ctx context.Context, spec VolumeSpec, src Driver, id VolumeID, o CopyOptions) (Volume, error)
+}
+
+// CopyOptions say how CopyFrom copies. The zero value copies the current state at full speed.
+type CopyOptions struct {
+	Snapshot       string                  // of the source; empty: its current state
+	BytesPerSecond int64                   // 0: no limit
+	Progress       func(done, total int64) // bytes, from one goroutine at a time; may be nil
+}
+
+// StreamFormat names the form of a volume on its way between two machines, as Proxmox VE names it.
+type StreamFormat string
+
+// The forms of streams. Those with a size start with eight bytes that hold it, little endian.
+const (
+	StreamRaw   StreamFormat = "raw+size"
+	StreamQCOW2 StreamFormat = "qcow2+size"
+	StreamVMDK  StreamFormat = "vmdk+size"
+	StreamTar   StreamFormat = "tar+size"
+	StreamZFS   StreamFormat = "zfs"
+)
+
+// Streamer is a backend whose volumes can be written to a stream and made from one.
+type Streamer interface {
+	// StreamFormats are the forms in which Export can write the volume, the best first; none if there is no way.
+	StreamFormats(ctx context.Context, id VolumeID, o StreamOptions) ([]StreamFormat, error)
+	// Export writes the volume to w. ErrNotFound for the volume or a snapshot.
+	Export(ctx context.Context, w io.Writer, id VolumeID, format StreamFormat, o StreamOptions) error
+	// ImportFormats are the forms that Import takes for a new volume of this id.
+	ImportFormats(id VolumeID, o StreamOptions) ([]StreamFormat, error)
+	// Import makes the volume from r, or with o.Base adds what changed since that snapshot. A stream that ends early, or is
+	// not what it says, leaves nothing. ErrExists, ErrNoSpace, ErrUnsafe.
+	Import(ctx context.Context, r io.Reader, id VolumeID, format StreamFormat, o StreamOptions) (Volume, error)
+}
+
+// StreamOptions say what a stream holds. The zero value is the current state alone.
+type StreamOptions struct {
+	Snapshot  string // the state at this snapshot, which the new volume has too where the form can carry it
+	Base      string // only what changed since this older snapshot, which the receiving volume must have
+	Snapshots bool   // with all snapshots up to Snapshot
+}
