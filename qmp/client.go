@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/turtacn/go-proxmox/qmp/internal/frame"
 	"github.com/turtacn/go-proxmox/qmp/internal/sockpath"
 )
 
@@ -28,6 +29,7 @@ type Client struct {
 
 	mu      sync.Mutex // guards what follows; never held across I/O
 	calls   map[uint64]*call
+	plain   *call    // the one command without an id, or nil: see enqueue
 	lastID  uint64   // the highest ever used
 	freeIDs []uint64 // used and answered
 	queue   []byte   // encoded commands that nobody has begun to write
@@ -35,6 +37,15 @@ type Client struct {
 	reserve []byte // a buffer to swap with queue
 	writing bool   // somebody writes: the writer, or a caller in writeDirect
 	closed  error  // why no further command is taken
+	onEnd   func() // see whenEnded
+
+	reading  chan struct{} // holds the token of the goroutine that reads
+	frames   *frame.Reader // for the one that reads
+	answered bool          // the last message was a reply to somebody; for the one that reads
+	deadline deadliner     // of rw, where callers may read; else nil
+	back     chan struct{} // calls the reader back from its rest
+	resting  atomic.Bool
+	leads    atomic.Uint64 // how often a caller has begun to read
 
 	raw   syscall.RawConn // of rw, when it is a socket
 	spare sync.Pool       // of *call
@@ -84,15 +95,20 @@ func NewClient(ctx context.Context, rw io.ReadWriteCloser, opts *Options) (*Clie
 	}
 	c := &Client{
 		rw: rw, opts: o, closeRW: sync.OnceValue(rw.Close),
-		greeted:  make(chan struct{}),
-		slots:    make(chan struct{}, o.MaxInFlight),
-		fdSlot:   make(chan struct{}, 1),
-		wake:     make(chan struct{}, 1),
-		calls:    map[uint64]*call{},
+		greeted: make(chan struct{}),
+		slots:   make(chan struct{}, o.MaxInFlight),
+		fdSlot:  make(chan struct{}, 1),
+		wake:    make(chan struct{}, 1),
+		calls:   map[uint64]*call{},
+		reading: make(chan struct{}, 1), back: make(chan struct{}, 1),
+		frames:   frame.NewReader(rw, o.MaxMessage, maxDepth),
 		readDone: make(chan struct{}), done: make(chan struct{}),
 	}
 	if sc, ok := rw.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn() // nil on error, and then all goes through the writer
+	}
+	if d, ok := rw.(deadliner); ok && c.raw != nil && d.SetReadDeadline(time.Time{}) == nil {
+		c.deadline = d
 	}
 	if o.Setup != nil {
 		o.Setup(c)
@@ -182,11 +198,14 @@ func (c *Client) ended() bool {
 func (c *Client) Close() error {
 	c.closing.Store(true)
 	err := c.closeRW()
+	if c.back != nil { // else nobody was ever there
+		c.callBack() // to see it
+	}
 	c.wg.Wait()
 	return err
 }
 
-// end is called once, by the reader, when it can read no more.
+// end is called once, by the goroutine that reads, when it can read no more.
 func (c *Client) end(err error) {
 	if c.closing.Load() {
 		err = ErrClosed
@@ -194,8 +213,26 @@ func (c *Client) end(err error) {
 	c.mu.Lock()
 	c.err, c.closed = err, err
 	c.queue, c.marks = nil, closeMarks(c.marks)
+	onEnd := c.onEnd
 	c.mu.Unlock()
 	c.closeRW()
 	c.opts.Logger.Debug("qmp session ended", "reason", err)
 	close(c.done)
+	if onEnd != nil {
+		onEnd()
+	}
+}
+
+// whenEnded has fn called once, after the end of the session, which may have been already. fn must not wait.
+func (c *Client) whenEnded(fn func()) {
+	c.mu.Lock()
+	over := c.closed != nil
+	if !over {
+		c.onEnd = fn
+	}
+	c.mu.Unlock()
+	if over {
+		<-c.done // a moment at most: see end
+		fn()
+	}
 }

@@ -91,7 +91,7 @@ func TestSilentPeer(t *testing.T) {
 }
 
 func TestDisconnectAtEveryByte(t *testing.T) {
-	whole := len(qmptest.Greeting) + 2 + len(`{"id":1,"return":{}}`) + 2 + len(`{"id":2,"return":{"n":7}}`)
+	whole := len(qmptest.Greeting) + 2 + len(`{"return":{}}`) + 2 + len(`{"return":{"n":7}}`)
 	for n := 1; n <= whole; n++ {
 		peer := qmptest.New(t, &qmptest.Options{CutAfter: n})
 		peer.Handle("ask", func(*qmptest.Request) (any, error) { return map[string]int{"n": 7}, nil })
@@ -118,8 +118,6 @@ func TestThreat24_HostileStreamEndsTheSessionAlone(t *testing.T) {
 		"broken":            `{"return":}`,
 		"wrong types":       `{"error":"boom","id":2}`,
 		"second greeting":   qmptest.Greeting,
-		"reply without id":  `{"return":{}}`,
-		"error without id":  `{"error":{"class":"GenericError","desc":"JSON parse error"}}`,
 		"deep":              `{"return":` + strings.Repeat("[", 2000),
 		"large":             `{"return":"` + strings.Repeat("x", 2<<20),
 		"not UTF-8 between": "\xff{}",
@@ -142,6 +140,33 @@ func TestThreat24_HostileStreamEndsTheSessionAlone(t *testing.T) {
 			_, err = sub.Next(deadline(t), nil)
 			require.ErrorAs(t, err, &perr)
 			require.NoError(t, other.Do(deadline(t), "query-status", nil, nil))
+		})
+	}
+}
+
+// TestReplyWithoutID has one taker at most: the command that was sent without. A second one belongs to nobody.
+func TestReplyWithoutID(t *testing.T) {
+	for name, raw := range map[string]string{
+		"reply": `{"return":{}}`,
+		"error": `{"error":{"class":"GenericError","desc":"JSON parse error"}}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			peer := qmptest.New(t, nil)
+			peer.Handle("ask", func(*qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
+			c := open(t, peer, nil)
+			first, second := make(chan error, 1), make(chan error, 1)
+			go func() { first <- c.Do(deadline(t), "ask", nil, nil) }()
+			require.Nil(t, peer.Await(deadline(t), "ask", 1).ID)
+			go func() { second <- c.Do(deadline(t), "ask", nil, nil) }()
+			require.NotNil(t, peer.Await(deadline(t), "ask", 2).ID)
+			peer.Raw([]byte(raw))
+			err := <-first
+			require.NotErrorIs(t, err, qmp.ErrUnanswered)
+			require.NoError(t, c.Err())
+			peer.Raw([]byte(raw))
+			var perr *qmp.ProtocolError
+			require.ErrorAs(t, <-second, &perr)
+			require.ErrorAs(t, c.Err(), &perr)
 		})
 	}
 }
@@ -292,7 +317,7 @@ func FuzzStream(f *testing.F) {
 		go func() { _, _ = io.Copy(io.Discard, server) }()
 		go func() {
 			_, _ = server.Write([]byte(qmptest.Greeting))
-			_, _ = server.Write([]byte(`{"return":{},"id":1}`))
+			_, _ = server.Write([]byte(`{"return":{}}`))
 			_, _ = server.Write(in)
 			server.Close()
 		}()

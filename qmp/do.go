@@ -14,6 +14,7 @@ import (
 type call struct {
 	reply  chan reply // of capacity 1: the reader never waits
 	withFD bool
+	direct bool // written by the caller, who may read the reply as well
 }
 
 type reply struct {
@@ -154,17 +155,25 @@ func (c *Client) enqueue(cl *call, oob bool, name string, args []byte, fd *os.Fi
 		}
 		return err
 	}
-	id := c.takeIDLocked()
-	c.calls[id] = cl
+	// QEMU reads its monitor byte by byte, one turn of its main loop each, so every byte costs it some microseconds. A
+	// command that is the only one needs no id: there is at most one such, and a reply without an id is its.
+	var id uint64
+	if c.plain == nil && len(c.calls) == 0 && !oob {
+		c.plain = cl
+	} else {
+		id = c.takeIDLocked()
+		c.calls[id] = cl
+	}
 	start := len(c.queue)
 	c.queue = appendCommand(c.queue, oob, name, args, id)
 	if fd != nil {
 		c.marks = append(c.marks, mark{start: start, end: len(c.queue), fd: fd})
 	}
 	var batch []byte
-	if c.raw != nil && fd == nil && !c.writing && start == 0 && len(c.calls) == 1 {
+	if c.raw != nil && fd == nil && !c.writing && start == 0 && id == 0 {
 		batch, _ = c.takeLocked()
 	}
+	cl.direct = batch != nil && c.deadline != nil
 	c.mu.Unlock()
 	c.stats.commands.Add(1)
 	if batch != nil {
@@ -175,8 +184,7 @@ func (c *Client) enqueue(cl *call, oob bool, name string, args []byte, fd *os.Fi
 	return nil
 }
 
-// takeIDLocked returns the id of an answered command, or a new one. QEMU reads its monitor byte by byte, one turn of its
-// main loop each, so every digit costs some microseconds: ids stay short.
+// takeIDLocked returns the id of an answered command, or a new one: ids stay short.
 func (c *Client) takeIDLocked() uint64 {
 	if n := len(c.freeIDs); n > 0 {
 		id := c.freeIDs[n-1]
@@ -188,6 +196,11 @@ func (c *Client) takeIDLocked() uint64 {
 }
 
 func (c *Client) await(ctx context.Context, cl *call) (reply, error) {
+	if cl.direct {
+		c.lead(cl)
+	} else {
+		c.needReader()
+	}
 	select {
 	case r := <-cl.reply:
 		c.spare.Put(cl) // its one reply is out: nobody else refers to it

@@ -16,9 +16,10 @@
 //
 // # Concurrency
 //
-// A client is safe for concurrent use. It owns two goroutines: the reader, which is the only one to read and never waits
-// for a consumer, and the writer, which sends in one write what callers queued meanwhile. Commands are matched to replies
-// by id, so they may be pipelined. A cancelled context ends the waiting of Do; the command may still run.
+// A client is safe for concurrent use. It owns two goroutines: the reader, which never waits for a consumer, and the writer,
+// which sends in one write what callers queued meanwhile. A caller whose command is the only one writes it, and reads its
+// reply, without them. Commands are matched to replies by id, so they may be pipelined; one that is alone goes without an id,
+// which QEMU charges for. A cancelled context ends the waiting of Do, within some milliseconds; the command may still run.
 //
 // QEMU's monitor socket serves one client at a time and lets others wait without a word. Share one client among all users
 // of a machine: that is what [Pool] is for.

@@ -173,7 +173,7 @@ func (m *message) toEvent() (Event, error) {
 	return e, nil
 }
 
-// appendCommand appends the wire form of a command. args are JSON already; empty args are left out.
+// appendCommand appends the wire form of a command. args are JSON already; empty args are left out, and so is the id 0.
 func appendCommand(b []byte, oob bool, name string, args []byte, id uint64) []byte {
 	if oob {
 		b = append(b, `{"exec-oob":`...)
@@ -185,8 +185,10 @@ func appendCommand(b []byte, oob bool, name string, args []byte, id uint64) []by
 		b = append(b, `,"arguments":`...)
 		b = append(b, args...)
 	}
-	b = append(b, `,"id":`...)
-	b = strconv.AppendUint(b, id, 10)
+	if id > 0 {
+		b = append(b, `,"id":`...)
+		b = strconv.AppendUint(b, id, 10)
+	}
 	return append(b, '}', '\n')
 }
 

@@ -17,17 +17,27 @@ type PoolOptions struct {
 	DialTimeout time.Duration
 	// MinBackoff and MaxBackoff bound the pause after a failed attempt, which doubles from 100 ms to 5 s.
 	MinBackoff, MaxBackoff time.Duration
+	// IdleTimeout is how long the session of a key that nobody holds stays open: 1 minute; negative is until Remove or
+	// CloseAll.
+	IdleTimeout time.Duration
 }
 
-// Pool keeps one live session per key, shared by all callers, since a monitor serves one client at a time. Sessions are
-// dialled when first asked for and again after they have ended. A slow or dead peer holds up only those who ask for its
-// key. It is safe for concurrent use.
+// Pool keeps one live session per key, shared by all callers, since a monitor serves one client at a time.
+//
+// A session is dialled when its key is first asked for. Get takes a hold on the key that Release gives back. While a key
+// is held, the end of its session, which the pool is told by the session itself, makes it dial anew, with pauses that double
+// up to MaxBackoff, for as long as something listens; when the socket is gone so is the machine, and nothing is dialled until
+// somebody asks again. A key without a hold loses its session after IdleTimeout. Remove is for who knows that the machine is
+// gone.
+//
+// A slow or dead peer holds up only those who ask for its key. The pool owns no goroutine but those of attempts to dial. It
+// is safe for concurrent use.
 type Pool struct {
 	dial   DialFunc
 	opts   PoolOptions
 	ctx    context.Context // of all attempts to dial, ended by CloseAll: they outlive the caller who caused them
 	cancel context.CancelFunc
-	wg     sync.WaitGroup // attempts to dial
+	wg     sync.WaitGroup // attempts to dial, and closings of idle sessions
 
 	mu      sync.Mutex // guards what follows; never held while dialling or closing
 	entries map[string]*entry
@@ -35,19 +45,17 @@ type Pool struct {
 	stats   PoolStats
 }
 
-// entry is the state of one key: a client, or an attempt under way, or a pause after a failed one.
-type entry struct {
-	client  *Client
-	attempt chan struct{} // not nil while dialling; closed at its end
-	err     error         // of the last attempt
-	pause   time.Duration
-	retry   time.Time // not before
-}
-
-// PoolStats describe a pool.
+// PoolStats describe a pool: first what is, then counters since the start.
 type PoolStats struct {
-	Keys, Live      int
-	Dials, Failures uint64 // since the start
+	Keys    int // known: live, being dialled, or in the pause after a failure
+	Live    int // keys with a session
+	Dialing int // keys with an attempt under way
+	Holds   int // Gets that have not been released, over all keys
+
+	Dials    uint64 // attempts
+	Failures uint64 // attempts that failed
+	Broken   uint64 // sessions that ended by themselves
+	Expired  uint64 // keys that were forgotten because nobody held them
 }
 
 // NewPool returns an empty pool that must be closed by CloseAll.
@@ -59,6 +67,7 @@ func NewPool(dial DialFunc, opts *PoolOptions) (*Pool, error) {
 	setDefault(&o.DialTimeout, 15*time.Second)
 	setDefault(&o.MinBackoff, 100*time.Millisecond)
 	setDefault(&o.MaxBackoff, max(5*time.Second, o.MinBackoff))
+	setDefault(&o.IdleTimeout, time.Minute)
 	if dial == nil {
 		return nil, errors.New("qmp: pool: no dial function")
 	}
@@ -69,9 +78,12 @@ func NewPool(dial DialFunc, opts *PoolOptions) (*Pool, error) {
 	return &Pool{dial: dial, opts: o, ctx: ctx, cancel: cancel, entries: map[string]*entry{}}, nil
 }
 
-// Get returns the live client of key. The client belongs to the pool: do not close it. When there is none it dials, or
-// joins an attempt under way, and waits within ctx. Right after a failed attempt it fails at once with ErrBackoff and that
-// attempt's error, so that a dead machine costs its callers nothing; the pause doubles with each failure.
+// Get returns the live client of key and takes a hold on it: call Release when done. The client belongs to the pool: do not
+// close it. When there is none Get dials, or joins an attempt under way, and waits within ctx. Right after a failed attempt
+// it fails at once with ErrBackoff and that attempt's error, so that a dead machine costs its callers nothing; the pause
+// doubles with each failure. A Get that fails takes no hold.
+//
+// A session may end at any time, and a holder keeps the client of the ended one: Get again for the next.
 func (p *Pool) Get(ctx context.Context, key string) (*Client, error) {
 	for {
 		c, attempt, err := p.lookup(key)
@@ -89,80 +101,25 @@ func (p *Pool) Get(ctx context.Context, key string) (*Client, error) {
 	}
 }
 
-// lookup returns a live client, or an attempt to wait for, or an error.
-func (p *Pool) lookup(key string) (*Client, chan struct{}, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.closed {
-		return nil, nil, fmt.Errorf("qmp: session of %s: pool: %w", key, ErrClosed)
-	}
-	e := p.entries[key]
-	if e == nil {
-		e = &entry{}
-		p.entries[key] = e
-	}
-	switch {
-	case e.attempt != nil:
-		return nil, e.attempt, nil
-	case e.client != nil && !e.client.ended():
-		return e.client, nil, nil
-	case e.err != nil && time.Now().Before(e.retry):
-		return nil, nil, fmt.Errorf("qmp: session of %s: %w: %w", key, ErrBackoff, e.err)
-	}
-	e.client, e.attempt = nil, make(chan struct{})
-	p.stats.Dials++
-	p.wg.Go(func() { p.connect(key, e) })
-	return nil, e.attempt, nil
-}
-
-// outcome returns what the attempt just waited for came to.
-func (p *Pool) outcome(key string) (*Client, error) {
+// Release gives one hold on key back. The session of a key that nobody holds is closed after IdleTimeout. It does nothing
+// for a key without a hold, such as one that was removed meanwhile.
+func (p *Pool) Release(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e := p.entries[key]
-	switch {
-	case e == nil || e.attempt != nil:
-		return nil, nil
-	case e.client != nil && !e.client.ended():
-		return e.client, nil
-	case e.err != nil:
-		return nil, fmt.Errorf("qmp: session of %s: %w", key, e.err)
+	if e == nil || e.holds == 0 {
+		return
 	}
-	return nil, nil
-}
-
-func (p *Pool) connect(key string, e *entry) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.opts.DialTimeout)
-	defer cancel()
-	c, err := p.dial(ctx, key)
-
-	p.mu.Lock()
-	wanted := !p.closed && p.entries[key] == e // Remove may have come meanwhile
-	switch {
-	case err != nil:
-		p.stats.Failures++
-		e.pause = min(max(2*e.pause, p.opts.MinBackoff), p.opts.MaxBackoff)
-		e.err, e.retry = err, time.Now().Add(e.pause)
-	case wanted:
-		e.client, e.err, e.pause = c, nil, 0
-	}
-	close(e.attempt)
-	e.attempt = nil
-	p.mu.Unlock()
-	if c != nil && !wanted {
-		c.Close()
+	if e.holds--; e.holds == 0 {
+		p.idleLocked(key, e)
 	}
 }
 
-// Remove closes the client of key, if there is one, and forgets the key with its pause.
+// Remove closes the client of key, if there is one, and forgets the key with its holds and its pause: the machine is gone,
+// or another one begins under the same key.
 func (p *Pool) Remove(key string) error {
 	p.mu.Lock()
-	e := p.entries[key]
-	delete(p.entries, key)
-	var c *Client
-	if e != nil {
-		c = e.client
-	}
+	c := p.forgetLocked(key)
 	p.mu.Unlock()
 	if c == nil {
 		return nil
@@ -176,12 +133,11 @@ func (p *Pool) CloseAll() error {
 	p.mu.Lock()
 	p.closed = true
 	var clients []*Client
-	for _, e := range p.entries {
-		if e.client != nil {
-			clients = append(clients, e.client)
+	for key := range p.entries {
+		if c := p.forgetLocked(key); c != nil {
+			clients = append(clients, c)
 		}
 	}
-	clear(p.entries)
 	p.mu.Unlock()
 	p.cancel()
 	var errs []error
@@ -199,7 +155,11 @@ func (p *Pool) Stats() PoolStats {
 	s := p.stats
 	s.Keys = len(p.entries)
 	for _, e := range p.entries {
-		if e.client != nil && !e.client.ended() {
+		s.Holds += e.holds
+		if e.attempt != nil {
+			s.Dialing++
+		}
+		if e.live() {
 			s.Live++
 		}
 	}

@@ -3,6 +3,8 @@ package qmp_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -48,7 +50,7 @@ func TestPoolSharesOneClient(t *testing.T) {
 			require.Same(t, clients[0], c)
 		}
 		require.EqualValues(t, 1, dials.Load())
-		require.Equal(t, qmp.PoolStats{Keys: 1, Live: 1, Dials: 1}, p.Stats())
+		require.Equal(t, qmp.PoolStats{Keys: 1, Live: 1, Holds: 20, Dials: 1}, p.Stats())
 
 		peer.HangUp() // the session ends: the next one who asks gets a new one
 		<-clients[0].Done()
@@ -164,6 +166,101 @@ func TestPoolRemoveDuringDial(t *testing.T) {
 		require.NoError(t, c.Err())
 		require.Len(t, made, 2)
 		require.ErrorIs(t, made[0].Err(), qmp.ErrClosed, "the client that nobody wants any more is not leaked")
+		require.NoError(t, p.CloseAll())
+		peer.Close()
+	})
+}
+
+// TestPoolDialsAgainForHolders breaks the session of a key that is held, and of one that is not.
+func TestPoolDialsAgainForHolders(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peers := map[string]*qmptest.Machine{"held": qmptest.NewMachine(t, nil), "free": qmptest.NewMachine(t, nil)}
+		var up, gone atomic.Bool
+		up.Store(true)
+		p := newPool(t, func(ctx context.Context, key string) (*qmp.Client, error) {
+			switch {
+			case gone.Load():
+				return nil, fmt.Errorf("dial: %w", fs.ErrNotExist)
+			case !up.Load():
+				return nil, errDown
+			}
+			return qmp.NewClient(ctx, peers[key].Conn(), nil)
+		})
+		for key := range peers {
+			_, err := p.Get(t.Context(), key)
+			require.NoError(t, err)
+		}
+		p.Release("free")
+		up.Store(false)
+		for _, peer := range peers {
+			peer.HangUp()
+		}
+		synctest.Wait()
+		require.EqualValues(t, 2, p.Stats().Broken)
+		time.Sleep(time.Second) // attempts after 100, 300 and 700 ms
+		require.EqualValues(t, 3, p.Stats().Failures)
+		up.Store(true)
+		time.Sleep(time.Second)
+		require.Equal(t, 1, p.Stats().Live, "without anybody asking")
+		require.EqualValues(t, 6, p.Stats().Dials)
+
+		// A peer that greets and hangs up is dialled ever more seldom.
+		was := p.Stats().Dials
+		for start := time.Now(); time.Since(start) < time.Minute; {
+			synctest.Wait()
+			peers["held"].HangUp()
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.Less(t, p.Stats().Dials-was, uint64(18))
+
+		// A machine that is gone is not dialled any more, and costs nothing until somebody asks.
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, p.Stats().Live)
+		gone.Store(true)
+		peers["held"].HangUp()
+		time.Sleep(time.Minute)
+		was = p.Stats().Dials
+		time.Sleep(time.Hour)
+		require.Equal(t, was, p.Stats().Dials)
+		_, err := p.Get(t.Context(), "held")
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.NoError(t, p.CloseAll())
+		for _, peer := range peers {
+			peer.Close()
+		}
+	})
+}
+
+// TestPoolRelease closes what nobody holds, in time, and nothing else.
+func TestPoolRelease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		peer := qmptest.NewMachine(t, nil)
+		p, err := qmp.NewPool(func(ctx context.Context, key string) (*qmp.Client, error) {
+			return qmp.NewClient(ctx, peer.Conn(), nil)
+		}, &qmp.PoolOptions{IdleTimeout: time.Minute})
+		require.NoError(t, err)
+		c, err := p.Get(t.Context(), "k")
+		require.NoError(t, err)
+		_, err = p.Get(t.Context(), "k")
+		require.NoError(t, err)
+		p.Release("k")
+		time.Sleep(time.Hour)
+		require.NoError(t, c.Err(), "one holds it still")
+		p.Release("k")
+		time.Sleep(59 * time.Second)
+		again, err := p.Get(t.Context(), "k")
+		require.NoError(t, err)
+		require.Same(t, c, again)
+		time.Sleep(time.Hour)
+		require.NoError(t, c.Err(), "it was taken up again")
+		p.Release("k")
+		p.Release("k") // one too many
+		p.Release("other")
+		require.Zero(t, p.Stats().Holds)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.ErrorIs(t, c.Err(), qmp.ErrClosed)
+		require.Equal(t, qmp.PoolStats{Dials: 1, Expired: 1}, p.Stats())
 		require.NoError(t, p.CloseAll())
 		peer.Close()
 	})

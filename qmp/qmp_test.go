@@ -2,7 +2,6 @@ package qmp_test
 
 import (
 	"context"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/qmp"
+	"github.com/turtacn/go-proxmox/qmp/internal/qemutest"
 	"github.com/turtacn/go-proxmox/qmp/qmptest"
 )
 
@@ -23,32 +23,15 @@ func TestConformanceFake(t *testing.T) {
 }
 
 func TestConformanceQEMU(t *testing.T) {
-	need.Tool(t, "qemu-system-x86_64")
-	qmptest.Run(t, qmptest.Config{Path: func(t *testing.T) string { return startQEMU(t, "-M", "pc") }})
+	conform(t, need.QEMU(t))
 }
 
-// startQEMU starts a stopped QEMU without a guest and returns its monitor socket.
-func startQEMU(t testing.TB, args ...string) string {
-	t.Helper()
-	need.Tool(t, "qemu-system-x86_64")
-	path := filepath.Join(t.TempDir(), "qmp.sock")
-	args = append(args, "-S", "-m", "64", "-accel", "tcg,tb-size=16", "-nodefaults", "-display", "none", "-qmp", "unix:"+path+",server=on,wait=off")
-	cmd := exec.Command("qemu-system-x86_64", args...)
-	require.NoError(t, cmd.Start())
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-gone
-	})
-	require.Eventually(t, func() bool {
-		c, err := qmp.Dial(t.Context(), path, nil)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
-	return path
+func TestConformanceQEMU10(t *testing.T) {
+	conform(t, need.QEMU10(t))
+}
+
+func conform(t *testing.T, binary string) {
+	qmptest.Run(t, qmptest.Config{Path: func(t *testing.T) string { return qemutest.StartBinary(t, binary, "-S", "-M", "pc") }})
 }
 
 func deadline(t testing.TB) context.Context {

@@ -10,22 +10,6 @@ import (
 	"github.com/turtacn/go-proxmox/qmp/internal/frame"
 )
 
-// read is the only goroutine that reads. It waits for nobody: replies go to buffered channels, events to bounded rings.
-func (c *Client) read() {
-	defer close(c.readDone)
-	r := frame.NewReader(c.rw, c.opts.MaxMessage, maxDepth)
-	for {
-		raw, err := r.Next()
-		if err == nil {
-			err = c.dispatch(raw)
-		}
-		if err != nil {
-			c.end(readError(err))
-			return
-		}
-	}
-}
-
 func readError(err error) error {
 	switch {
 	case errors.Is(err, frame.ErrSyntax), errors.Is(err, frame.ErrTooLarge), errors.Is(err, frame.ErrTooDeep):
@@ -36,9 +20,10 @@ func readError(err error) error {
 	return err
 }
 
-// dispatch hands a message to whom it concerns. An error ends the session.
+// dispatch hands a message to whom it concerns, for the goroutine that reads. An error ends the session.
 func (c *Client) dispatch(raw []byte) error {
 	m, ok := parseMessage(raw)
+	c.answered = false
 	switch {
 	case !ok:
 		return &ProtocolError{Reason: "malformed message"}
@@ -91,28 +76,22 @@ func (c *Client) reply(m *message) error {
 			return &ProtocolError{Reason: "undecodable error", Err: err}
 		}
 	}
-	if m.id == nil {
-		// We send ids and well-formed JSON only. A reply without one can belong to any command: nothing after it is sure.
+	cl := c.claim(m.id)
+	switch {
+	case cl != nil:
+	case m.id == nil:
+		// Every command but one has an id, and all are well-formed JSON. Another reply without one can belong to any
+		// command: nothing after it is sure.
 		p := &ProtocolError{Reason: "reply without id"}
 		if r.err != nil {
 			p.Err = &Error{Class: r.err.Class, Desc: r.err.Desc}
 		}
 		return p
-	}
-	id, ok := parseID(m.id)
-	var cl *call
-	if ok {
-		c.mu.Lock()
-		if cl = c.calls[id]; cl != nil {
-			delete(c.calls, id)
-			c.freeIDs = append(c.freeIDs, id)
-		}
-		c.mu.Unlock()
-	}
-	if cl == nil {
+	default:
 		c.stats.unmatched.Add(1)
 		return nil
 	}
+	c.answered = true
 	c.stats.replies.Add(1)
 	r.value = bytes.Clone(m.ret)
 	if cl.withFD {
@@ -121,4 +100,25 @@ func (c *Client) reply(m *message) error {
 	<-c.slots
 	cl.reply <- r // buffered; nobody may be listening any more
 	return nil
+}
+
+// claim returns the command that a reply with this id, which may be absent, is for, and has it answered.
+func (c *Client) claim(rawID []byte) *call {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if rawID == nil {
+		cl := c.plain
+		c.plain = nil
+		return cl
+	}
+	id, ok := parseID(rawID)
+	if !ok {
+		return nil
+	}
+	cl := c.calls[id]
+	if cl != nil {
+		delete(c.calls, id)
+		c.freeIDs = append(c.freeIDs, id)
+	}
+	return cl
 }

@@ -59,6 +59,7 @@ func (s *Subscription) Next(ctx context.Context, match func(Event) bool) (Event,
 		case ended:
 			return Event{}, fmt.Errorf("qmp: wait for event: %w", s.c.Err())
 		}
+		s.c.needReader()
 		select {
 		case <-s.wake:
 		case <-s.quit:

@@ -3,6 +3,7 @@ package qmp
 import (
 	"bytes"
 	"os"
+	"runtime"
 	"time"
 )
 
@@ -33,6 +34,7 @@ func (c *Client) write() {
 			return
 		}
 		for {
+			runtime.Gosched() // callers who can run add theirs to the batch
 			batch, marks := c.take()
 			if batch == nil {
 				break // written already, or being written by a caller, who wakes us for what comes meanwhile

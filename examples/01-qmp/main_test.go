@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,7 +15,7 @@ import (
 )
 
 func TestExample(t *testing.T) {
-	need.Tool(t, "qemu-system-x86_64")
+	t.Setenv("PATH", filepath.Dir(need.QEMU(t))+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out strings.Builder

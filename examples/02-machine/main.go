@@ -56,11 +56,7 @@ func run(ctx context.Context, out io.Writer) error {
 	card := machine.UserNet("net0")
 	card.Devices[0].Bus = "spare"
 	c := source.QMP()
-	err = c.Do(ctx, "netdev_add", card.Netdevs[0].Arguments(), nil)
-	if err == nil {
-		err = c.Do(ctx, "device_add", card.Devices[0].Properties(), nil)
-	}
-	if err != nil {
+	if err := machine.Plug(ctx, c, card); err != nil {
 		return err
 	}
 	fmt.Fprintln(out, "plugged net0")

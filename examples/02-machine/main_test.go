@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +14,8 @@ import (
 )
 
 func TestExample(t *testing.T) {
-	need.Tool(t, "qemu-system-x86_64", "qemu-img")
+	need.Tool(t, "qemu-img")
+	t.Setenv("PATH", filepath.Dir(need.QEMU(t))+string(filepath.ListSeparator)+os.Getenv("PATH"))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var out strings.Builder

@@ -6,8 +6,9 @@
 //	p, err = proc.Open(identity) // in a later life of the daemon; ErrGone unless it is the very same process
 //	<-p.Done()
 //
-// It is not for short commands: os/exec does those. Nothing here kills a child because its parent, or the thread that
-// started it, has ended: there is no parent-death signal and no context on a process's life.
+// Nothing of that kills a child because its parent, or the thread that started it, has ended: there is no parent-death signal
+// and no context on a process's life. The opposite is [RunTethered], for commands that write on behalf of their parent and
+// must not outlive it: those have both.
 //
 // Pids are reused, so a process is named by its pid, its start time and the boot (Identity), and everything done to it goes
 // through a pidfd (Linux 5.3). Waiting costs one parked goroutine and no thread, also for processes that are not children.

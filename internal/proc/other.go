@@ -5,6 +5,7 @@ package proc
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"syscall"
 )
 
@@ -28,5 +29,8 @@ func Lock(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 // Holder is not supported here.
 func Holder(string, int) (Identity, error) { return Identity{}, errors.ErrUnsupported }
+
+// RunTethered is not supported here.
+func RunTethered(*exec.Cmd, func(pid int) error) error { return errors.ErrUnsupported }
 
 func kill(int) error { return errors.ErrUnsupported }

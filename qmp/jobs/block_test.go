@@ -179,7 +179,7 @@ func TestChain(t *testing.T) {
 	require.NoError(t, job.Run(ctx, nil))
 	job, err = jobs.Commit(ctx, c, &qapi.BlockCommitArgs{JobID: new("j"), Device: "c"})
 	require.NoError(t, err)
-	require.ErrorIs(t, job.WaitFor(canceled(ctx), qapi.JobStatusReady), context.Canceled)
+	require.ErrorIs(t, job.WaitFor(canceled(ctx), qapi.JobStatusPaused), context.Canceled)
 	require.NoError(t, job.Complete(ctx))
 	noJobs(t, c)
 }

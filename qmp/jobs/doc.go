@@ -1,5 +1,5 @@
-// Package jobs runs what takes QEMU a while and several messages: block jobs, snapshots, live migration, memory dumps,
-// screenshots, ballooning and dirty-rate measurement. Each starts its work, follows QEMU's events and ends with a typed error.
+// Package jobs runs what takes QEMU a while and several messages: block jobs, internal and external snapshots, live
+// migration, memory dumps, screenshots, ballooning and dirty-rate measurement. Each starts its work, follows QEMU's events and ends with a typed error.
 //
 //	job, err := jobs.Mirror(ctx, c, &qapi.BlockdevMirrorArgs{
 //		JobID: new("move-disk0"), Device: "disk0", Target: "disk0-new", Sync: qapi.MirrorSyncModeFull,

@@ -110,6 +110,7 @@ func flood(p *qmptest.Peer) {
 func TestCancelThatIsRefused(t *testing.T) {
 	job, peer := scripted(t, func(p *qmptest.Peer) { status(p, "j", "running") },
 		map[string]any{"id": "j", "type": "backup", "status": "running", "current-progress": 0, "total-progress": 1})
+	require.NoError(t, job.WaitFor(limited(t), qapi.JobStatusRunning))
 	require.ErrorIs(t, job.Cancel(limited(t)), qmp.ErrCommandNotFound)
 	require.NoError(t, job.Err())
 	require.Equal(t, qapi.JobStatusRunning, job.Status())

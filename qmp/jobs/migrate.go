@@ -67,6 +67,8 @@ type MigrateOptions struct {
 	// Multifd is the number of parallel connections for memory; 0 is without.
 	Multifd  int
 	Downtime Ramp
+	// TLS encrypts the stream; nil leaves it in the clear. It does not go with postcopy.
+	TLS *MigrateTLS
 	// PostcopyAfter starts the guest on the target after so many passes over the memory, which follows; 0 is never.
 	PostcopyAfter int
 	// BeforeSwitchover is called when the source has stopped and before the target goes on: to let go of disks. Its error
@@ -76,6 +78,18 @@ type MigrateOptions struct {
 	OnProgress func(MigrationProgress)
 	// Grace is what a cancelled migration has to end: 1 minute.
 	Grace time.Duration
+}
+
+// MigrateTLS names the credentials of both sides: objects of type tls-creds-x509, with the endpoint "client" at the source
+// and "server" at the target. See machine.TLSCredentials.
+type MigrateTLS struct {
+	SourceCreds, TargetCreds string // ids; of the target nothing where somebody else looks after it
+	// Hostname is what the target's certificate must be for. Empty is the host of the URI, so it must be given for others
+	// than tcp.
+	Hostname string
+	// Authz is the id of the target's authz object, which says whose certificates it takes; empty takes all that the
+	// authority has signed.
+	Authz string
 }
 
 // MigrationProgress is how far a migration is.

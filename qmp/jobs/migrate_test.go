@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/qmp"
 	"github.com/turtacn/go-proxmox/qmp/jobs"
 	"github.com/turtacn/go-proxmox/qmp/qapi"
@@ -58,6 +59,16 @@ func TestMigratePrecopyWithRamp(t *testing.T) {
 	requireStatus(t, o.Target, qapi.RunStateRunning)
 }
 
+// TestMigrateToNewerQEMU moves a guest to a QEMU 10 that plays the board of 7.2.
+func TestMigrateToNewerQEMU(t *testing.T) {
+	args := []string{"-M", "pc-i440fx-7.2", "-drive", "if=none,id=b,format=raw,file.locking=off,file=" + bootDisk(t, writer), "-device", "ide-hd,drive=b"}
+	target := startBinary(t, need.QEMU10(t), append(args, "-incoming", "defer")...)
+	require.True(t, target.Greeting().Version.AtLeast(10, 0))
+	_, err := jobs.Migrate(limited(t), &jobs.MigrateOptions{Source: start(t, args...), Target: target, URI: "unix:" + filepath.Join(t.TempDir(), "m")})
+	require.NoError(t, err)
+	requireStatus(t, target, qapi.RunStateRunning)
+}
+
 func TestMigrateMultifdWithSwitchover(t *testing.T) {
 	o := pair(t)
 	o.Multifd = 2
@@ -76,7 +87,7 @@ func TestMigrateMultifdWithSwitchover(t *testing.T) {
 func TestMigratePostcopy(t *testing.T) {
 	o := pair(t)
 	o.PostcopyAfter = 1
-	o.Parameters = &qapi.MigrateSetParametersArgs{MaxBandwidth: new(uint64(1 << 20)), DowntimeLimit: new(uint64(1))}
+	o.Parameters = &qapi.MigrateSetParametersArgs{MaxBandwidth: new(uint64(1 << 18)), DowntimeLimit: new(uint64(1))}
 	var seen []qapi.MigrationStatus
 	o.OnProgress = func(p jobs.MigrationProgress) { seen = append(seen, p.Status) }
 	_, err := jobs.Migrate(limited(t), o)

@@ -28,6 +28,9 @@ func newMigration(o *MigrateOptions) (*migration, error) {
 	if m.Multifd < 0 || m.Multifd > 255 || m.PostcopyAfter < 0 || m.Downtime.Start < 0 || m.Downtime.Max < 0 || m.Downtime.Passes < 0 {
 		return nil, errors.New("jobs: migrate: an option is out of range")
 	}
+	if tls := m.TLS; tls != nil && (tls.SourceCreds == "" || m.Target != nil && tls.TargetCreds == "") {
+		return nil, errors.New("jobs: migrate: TLS without credentials")
+	}
 	if m.Grace <= 0 {
 		m.Grace = time.Minute
 	}
@@ -64,10 +67,24 @@ func (m *migration) prepare(ctx context.Context, c *qmp.Client, params *qapi.Mig
 	if m.Multifd > 0 {
 		p.MultifdChannels = new(uint8(m.Multifd))
 	}
+	if m.TLS != nil {
+		m.TLS.set(&p, c == m.Source)
+	}
 	if m.now.DowntimeLimit > 0 && c == m.Source {
 		p.DowntimeLimit = new(uint64(m.now.DowntimeLimit.Milliseconds()))
 	}
 	return qapi.MigrateSetParameters(ctx, c, &p)
+}
+
+func (tls *MigrateTLS) set(p *qapi.MigrateSetParametersArgs, source bool) {
+	creds := tls.TargetCreds
+	if source {
+		creds = tls.SourceCreds
+		p.TLSHostname.S = &tls.Hostname
+	} else if tls.Authz != "" {
+		p.TLSAuthz.S = &tls.Authz
+	}
+	p.TLSCreds.S = &creds
 }
 
 // run follows the source to its end, and then the target.

@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -27,10 +26,12 @@ func limited(t testing.TB) context.Context {
 // start starts a small QEMU that ends with the test.
 func start(t *testing.T, args ...string) *qmp.Client {
 	t.Helper()
+	return startBinary(t, need.QEMU(t), args...)
+}
+
+func startBinary(t *testing.T, binary string, args ...string) *qmp.Client {
+	t.Helper()
 	need.That(t, "linux", runtime.GOOS == "linux", "processes by pidfd")
-	need.Tool(t, "qemu-system-x86_64")
-	binary, err := exec.LookPath("qemu-system-x86_64")
-	require.NoError(t, err)
 	base := []string{"-M", "pc", "-m", "32", "-accel", "tcg,tb-size=16", "-nodefaults", "-display", "none"}
 	p, err := machine.Start(limited(t), &machine.StartOptions{Binary: binary, Args: append(base, args...), RunDir: filepath.Join(t.TempDir(), "vm")})
 	require.NoError(t, err)

@@ -5,7 +5,7 @@
 // displays and the [Unit]s of hardware. The pieces know both their forms: what is an
 // argument at start ([Device.String], [Node.JSON]) is also the argument of the QMP
 // command that plugs the same piece into a running machine ([Device.Properties],
-// [Node.Arguments]).
+// [Node.Arguments]). [Plug] and [Unplug] do that with a whole unit.
 //
 //	m := machine.New("demo", "q35")
 //	m.Memory.SizeMiB = 1024

@@ -10,9 +10,11 @@ import (
 	"github.com/turtacn/go-proxmox/qmp/internal/sockpath"
 )
 
-// listen makes a unix socket that only its owner can connect to, and listens at it. The mode is set between bind and listen,
-// so at no time does it accept anybody else.
-func listen(path string) (*os.File, error) {
+// Listen makes a unix socket that only its owner can connect to, and listens at it, for a chardev that takes it as a
+// descriptor (-chardev socket,fd=…,server=on): QEMU then needs no right to the folder, and what is in the folder is nothing
+// of its making. What was at the path is removed; the path may be longer than the kernel takes. The mode is set between bind
+// and listen, so at no time does it accept anybody else. See StartOptions.Files.
+func Listen(path string) (*os.File, error) {
 	if err := os.Remove(path); err != nil && !os.IsNotExist(err) { // of a run that ended unseen
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/turtacn/go-proxmox/internal/proc"
 )
 
-func listen(string) (*os.File, error) { return nil, errors.ErrUnsupported }
+// Listen is not supported here.
+func Listen(string) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 func processLimits() []proc.Limit { return nil }

@@ -273,12 +273,12 @@ func (o *StartOptions) launch(p paths, lock *os.File, group *proc.Group, opts At
 	if err := log.Truncate(0); err != nil { // of the run before
 		return nil, err
 	}
-	control, err := listen(p.control())
+	control, err := Listen(p.control())
 	if err != nil {
 		return nil, err
 	}
 	defer control.Close()
-	spare, err := listen(p.spare())
+	spare, err := Listen(p.spare())
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,6 @@ import (
 	"github.com/turtacn/go-proxmox/qmp"
 )
 
-const qemuName = "qemu-system-x86_64"
-
 func linux(t testing.TB) {
 	t.Helper()
 	need.That(t, "linux", runtime.GOOS == "linux", "processes by pidfd")
@@ -41,12 +39,9 @@ func limited(t testing.TB) context.Context {
 func options(t testing.TB, args ...string) *StartOptions {
 	t.Helper()
 	linux(t)
-	need.Tool(t, qemuName)
-	binary, err := exec.LookPath(qemuName)
-	require.NoError(t, err)
 	dir := filepath.Join(t.TempDir(), "100")
 	o := &StartOptions{
-		Binary: binary, RunDir: dir, ReadyTimeout: 30 * time.Second,
+		Binary: need.QEMU(t), RunDir: dir, ReadyTimeout: 30 * time.Second,
 		Args: append([]string{"-M", "pc", "-m", "32", "-accel", "tcg,tb-size=16", "-nodefaults", "-display", "none"}, args...),
 	}
 	t.Cleanup(func() { // of a test that failed half-way

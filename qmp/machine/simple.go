@@ -94,3 +94,10 @@ func Channel(id, name, path string) Unit {
 		{Driver: "virtserialport", Bus: id + ".0", Props: []Property{{"chardev", id}, {"name", name}}},
 	}}
 }
+
+// TLSCredentials is the object that holds certificates of QEMU's own connections: dir has ca-cert.pem, and server-cert.pem
+// and server-key.pem for the endpoint "server", client-cert.pem and client-key.pem for "client". Both ask the peer for a
+// certificate that this authority has signed. Certificates must allow signatures and, for QEMU 10, key encipherment. See qapi/crypto.json: TlsCredsX509Properties.
+func TLSCredentials(id, endpoint, dir string) Object {
+	return Object{Type: "tls-creds-x509", ID: id, Props: []Property{{"dir", dir}, {"endpoint", endpoint}, {"verify-peer", true}}}
+}

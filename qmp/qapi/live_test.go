@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -13,34 +12,17 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/qmp"
+	"github.com/turtacn/go-proxmox/qmp/internal/qemutest"
 	"github.com/turtacn/go-proxmox/qmp/qapi/internal/facts"
 )
 
 // start starts a QEMU without a guest and returns its session, with a subscription to all events since the start.
 func start(t *testing.T, args ...string) (context.Context, *qmp.Client, *qmp.Subscription) {
 	t.Helper()
-	need.Tool(t, "qemu-system-x86_64")
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	t.Cleanup(cancel)
-	path := filepath.Join(t.TempDir(), "s")
-	args = append(args, "-m", "32", "-accel", "tcg,tb-size=16", "-nodefaults", "-display", "none", "-qmp", "unix:"+path+",server=on,wait=off")
-	cmd := exec.Command("qemu-system-x86_64", args...)
-	cmd.Stderr = os.Stderr
-	require.NoError(t, cmd.Start())
-	gone := make(chan error, 1)
-	go func() { gone <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-gone
-	})
 	var sub *qmp.Subscription
-	var c *qmp.Client
-	require.Eventually(t, func() bool {
-		var err error
-		c, err = qmp.Dial(ctx, path, &qmp.Options{Setup: func(c *qmp.Client) { sub = c.Subscribe() }})
-		return err == nil
-	}, 20*time.Second, 10*time.Millisecond)
-	t.Cleanup(func() { c.Close() })
+	c := qemutest.Open(t, &qmp.Options{Setup: func(c *qmp.Client) { sub = c.Subscribe() }}, args...)
 	return ctx, c, sub
 }
 

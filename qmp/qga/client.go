@@ -123,7 +123,7 @@ func (c *Client) do(ctx context.Context, cmd string, args, out any, replies bool
 	case <-c.turn:
 		defer func() { c.turn <- struct{}{} }()
 	case <-ctx.Done():
-		return fmt.Errorf("qga: %s: wait for other commands: %w", cmd, ctx.Err())
+		return fmt.Errorf("qga: %s: wait for other commands: %w", cmd, context.Cause(ctx))
 	}
 	if err := c.sync(ctx); err != nil {
 		return fmt.Errorf("qga: %s: %w", cmd, err)
@@ -159,8 +159,8 @@ func (c *Client) exchange(ctx context.Context, line []byte, replies bool) ([]byt
 // sync makes sure that an agent listens and that the next message read is the reply to the next command sent.
 // See qga/qapi-schema.json: guest-sync-delimited.
 func (c *Client) sync(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // where the time was ours, that is one of our errors
 	}
 	limited, cancel := context.WithTimeout(ctx, c.opts.SyncTimeout)
 	defer cancel()

@@ -16,13 +16,17 @@ import (
 // Greeting is the default greeting, that of a QEMU 7.2 which offers out-of-band execution.
 const Greeting = `{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": "test"}, "capabilities": ["oob"]}}`
 
-// Options script a peer's misbehaviour. Nil means a well-behaved one.
+// Options script a peer's misbehaviour, or all it says. Nil means a well-behaved one.
 type Options struct {
-	Greeting string   // "" is the constant Greeting
-	Silent   bool     // no greeting, no replies: what QEMU shows to a second client
-	Before   []string // sent ahead of the greeting, as they are
-	CutAfter int      // > 0: hang up after so many bytes, wherever in a message that is
-	Chunk    int      // > 0: write in pieces of so many bytes
+	// Transcript is played in each session, in place of the greeting and of all handlers: the client must send the
+	// recorded commands in their order (their ids do not matter), or the test fails and the session ends. What the server
+	// said without being asked comes after the same command as then.
+	Transcript *Transcript
+	Greeting   string   // "" is the constant Greeting
+	Silent     bool     // no greeting, no replies: what QEMU shows to a second client
+	Before     []string // sent ahead of the greeting, as they are
+	CutAfter   int      // > 0: hang up after so many bytes, wherever in a message that is
+	Chunk      int      // > 0: write in pieces of so many bytes
 }
 
 // Request is a command as it arrived.

@@ -24,31 +24,37 @@ func (s *session) serve() {
 	for _, raw := range s.p.opts.Before {
 		s.write([]byte(raw))
 	}
-	if !s.p.opts.Silent {
+	handle := s.answer
+	switch {
+	case s.p.opts.Transcript != nil:
+		r := newReplay(s, s.p.opts.Transcript)
+		if !r.play() {
+			return
+		}
+		handle = r.receive
+	case !s.p.opts.Silent:
 		s.write([]byte(s.p.opts.Greeting + "\r\n"))
 	}
 	in := &input{conn: s.conn, p: s.p}
 	dec := json.NewDecoder(in)
 	for {
-		var wire struct {
-			Execute   string          `json:"execute"`
-			ExecOOB   string          `json:"exec-oob"`
-			Arguments json.RawMessage `json:"arguments"`
-			ID        json.RawMessage `json:"id"`
-		}
+		var wire command
 		if dec.Decode(&wire) != nil {
 			return
 		}
 		r := Request{Command: wire.Execute + wire.ExecOOB, Arguments: wire.Arguments, ID: wire.ID,
 			OOB: wire.ExecOOB != "", in: in}
-		s.answer(&r)
+		if !handle(&r) {
+			return
+		}
 	}
 }
 
-func (s *session) answer(r *Request) {
+// answer has the command's handler answer it. The session goes on in any case: a handler ends it by Peer.HangUp.
+func (s *session) answer(r *Request) bool {
 	h := s.p.record(*r)
 	if s.p.opts.Silent {
-		return
+		return true
 	}
 	var value any
 	var err error = &qmp.Error{Class: "CommandNotFound", Desc: "The command " + r.Command + " has not been found"}
@@ -56,14 +62,15 @@ func (s *session) answer(r *Request) {
 		value, err = h(r)
 	}
 	if errors.Is(err, ErrNoReply) {
-		return
+		return true
 	}
 	b, merr := json.Marshal(answer(r, value, err))
 	if merr != nil {
 		s.p.t.Errorf("qmptest: answer to %s: %v", r.Command, merr)
-		return
+		return true
 	}
 	s.write(append(b, '\r', '\n'))
+	return true
 }
 
 // write sends b whole, or up to the cut. A client that has gone is no error.

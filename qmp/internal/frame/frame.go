@@ -70,6 +70,16 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 }
 
+// Pending tells whether something of a further message has been read already. It reads nothing.
+func (r *Reader) Pending() bool {
+	for r.r < r.w && blank(r.buf[r.r]) {
+		r.r++
+	}
+	return r.r < r.w
+}
+
+func blank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
 // SkipPast throws away everything up to and including the next byte delim. It keeps nothing in memory.
 func (r *Reader) SkipPast(delim byte) error {
 	for {
@@ -85,20 +95,15 @@ func (r *Reader) SkipPast(delim byte) error {
 }
 
 func (r *Reader) skipSpace() error {
-	for {
-		for ; r.r < r.w; r.r++ {
-			switch r.buf[r.r] {
-			case ' ', '\t', '\r', '\n':
-			case '{':
-				return nil
-			default:
-				return ErrSyntax
-			}
-		}
+	for !r.Pending() {
 		if err := r.fill(); err != nil {
 			return err
 		}
 	}
+	if r.buf[r.r] != '{' {
+		return ErrSyntax
+	}
+	return nil
 }
 
 // fill reads at least one byte more. It may move the unread bytes to the start of a new buffer.
