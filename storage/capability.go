@@ -67,12 +67,18 @@ type Pather interface {
 	Path(id VolumeID) (string, error) // ErrBadID; nothing is touched
 }
 
+// Sweeper is a backend in which a process that dies while it makes a volume leaves something that no List shows.
+type Sweeper interface {
+	// Sweep removes what is unfinished and whose maker is gone, and says how many. What is being made is left alone; a driver
+	// may then answer ErrInUse beside the number, as a later sweep may find more.
+	Sweep(ctx context.Context) (int, error)
+}
+
 // Stager is a backend that takes whole files (ISO images, templates, import sources) in two steps.
 type Stager interface {
+	Sweeper
 	// Stage opens a new file beside the future place of id that no List shows. ErrBadID.
 	Stage(ctx context.Context, id VolumeID) (Stage, error)
-	// Sweep removes the files of stages whose process is gone, and says how many.
-	Sweep(ctx context.Context) (int, error)
 }
 
 // Stage is a file on its way into a backend. Exactly one of Commit and Discard ends it; a second call does nothing.

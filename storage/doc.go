@@ -10,6 +10,9 @@
 //		err = snap.Snapshot(ctx, vol.ID, "before-upgrade")
 //	}
 //
+// [Intercept] puts something before every call of a driver and of its capabilities; package breaker does so to keep callers
+// safe from a backend that no longer answers.
+//
 // It is not: a configuration file, permissions, tasks or locks across nodes (those belong to whoever embeds it), and it
 // knows no QEMU: an Attachment says where the bytes are, the virtual machine layer renders that.
 //

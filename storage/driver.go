@@ -54,11 +54,18 @@ type Usage struct {
 }
 
 // As returns d, or the first driver that d wraps, as a T: storage.As[storage.Snapshotter](d). A wrapper names what it
-// wraps with a method Unwrap() Driver. It answers "could this driver ever"; [Volume.Features] answers "can this volume now".
+// wraps with a method Unwrap() Driver; one that wants to stand before capabilities too has a method Capability(any) bool,
+// which gets a *T and sets it if it can (see [Intercept]). As answers "could this driver ever"; [Volume.Features] answers "can this volume now".
 func As[T any](d Driver) (T, bool) {
 	for d != nil {
 		if t, ok := d.(T); ok {
 			return t, true
+		}
+		if c, ok := d.(interface{ Capability(target any) bool }); ok {
+			var t T
+			if c.Capability(&t) {
+				return t, true
+			}
 		}
 		w, ok := d.(interface{ Unwrap() Driver })
 		if !ok {

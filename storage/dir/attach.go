@@ -27,6 +27,9 @@ func (d *Driver) attach(ctx context.Context, id storage.VolumeID, o storage.Atta
 		return nil, err
 	}
 	defer r.close()
+	if p.subvol() {
+		return d.attachSubvol(r, p, o)
+	}
 	chain, err := d.openChain(r, p, false)
 	if err != nil {
 		return nil, err
@@ -70,7 +73,7 @@ func (d *Driver) detach(ctx context.Context, id storage.VolumeID) error {
 		return err
 	}
 	defer r.close()
-	if p.Content != volid.Images || p.Base {
+	if p.Content != volid.Images || p.Base || p.subvol() {
 		return nil
 	}
 	o, err := d.openVolume(r, p, false)

@@ -235,7 +235,16 @@ func fstat(f *os.File) (*fileInfo, error) {
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
 		return nil, classify("stat", f.Name(), err)
 	}
-	return newFileInfo(&st), nil
+	fi := newFileInfo(&st)
+	if fi.kind == kindFile && fi.links > 1 {
+		// A network file system may remember the second name that a rename of ours had for a moment: ask the server.
+		var now unix.Statx_t
+		if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_STATX_FORCE_SYNC, unix.STATX_NLINK, &now); err != nil {
+			return nil, classify("stat", f.Name(), err)
+		}
+		fi.links = uint64(now.Nlink)
+	}
+	return fi, nil
 }
 
 func newFileInfo(st *unix.Stat_t) *fileInfo {

@@ -21,6 +21,7 @@ func (*root) create(string, uint32) (*os.File, error) { return nil, errors.ErrUn
 func (*root) regular(string, bool) (*os.File, *fileInfo, error) {
 	return nil, nil, errors.ErrUnsupported
 }
+func (*root) mkdir(string, uint32) error                   { return errors.ErrUnsupported }
 func (*root) makeFolder(string, uint32) error              { return errors.ErrUnsupported }
 func (*root) remove(string) error                          { return errors.ErrUnsupported }
 func (*root) removeIfEmpty(string)                         {}

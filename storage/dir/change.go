@@ -38,7 +38,10 @@ func (d *Driver) change(ctx context.Context, id storage.VolumeID, fn func(r *roo
 	if err := inUse(chain[0].file); err != nil {
 		return err
 	}
-	return fn(r, chain[0], image(chain))
+	d.step("changing")
+	err = fn(r, chain[0], image(chain))
+	d.step("changed")
+	return err
 }
 
 // Resize implements storage.Resizer. A running guest's image is ErrInUse: its QEMU must grow it.

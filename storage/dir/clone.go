@@ -41,6 +41,9 @@ func (d *Driver) MakeBase(ctx context.Context, id storage.VolumeID) (storage.Vol
 }
 
 func (d *Driver) makeBase(ctx context.Context, id storage.VolumeID) (storage.Volume, error) {
+	if p, err := d.locate(id); err == nil && p.subvol() {
+		return storage.Volume{}, fmt.Errorf("base of a container volume: %w", errors.ErrUnsupported)
+	}
 	to, err := d.BaseID(id)
 	if err != nil {
 		return storage.Volume{}, err
@@ -77,9 +80,11 @@ func (d *Driver) makeBase(ctx context.Context, id storage.VolumeID) (storage.Vol
 	if err := own(o, os.Geteuid()); err != nil {
 		return storage.Volume{}, err
 	}
+	d.step("renaming")
 	if err := r.rename(p.rel(), base.rel(), false); err != nil {
 		return storage.Volume{}, err
 	}
+	d.step("renamed")
 	o.place = base
 	return d.freeze(o)
 }

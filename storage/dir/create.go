@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/qimg"
@@ -50,15 +51,17 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 		return storage.Volume{}, fmt.Errorf("not a plain guest image: %w", storage.ErrBadID)
 	case spec.Format != "" && spec.Format != storage.Format(p.Format):
 		return storage.Volume{}, fmt.Errorf("format %s for this name: %w", spec.Format, storage.ErrBadID)
-	case p.Format == string(storage.Subvol):
-		return storage.Volume{}, fmt.Errorf("container volume: %w", errors.ErrUnsupported)
+	case p.subvol() && fill != nil:
+		return storage.Volume{}, fmt.Errorf("fill a container volume: %w", errors.ErrUnsupported)
+	case p.subvol():
+		return d.createSubvol(r, p, spec.SizeBytes)
 	}
 	return d.publish(ctx, r, p, func(f *os.File) error {
 		if err := d.format(ctx, f, storage.Format(p.Format), size); err != nil || fill == nil {
 			return err
 		}
 		d.step("formatted")
-		return fill(ctx, &storage.Image{File: f, Format: storage.Format(p.Format)})
+		return fullDisk(fill(ctx, &storage.Image{File: f, Format: storage.Format(p.Format)}))
 	})
 }
 
@@ -67,7 +70,11 @@ func (d *Driver) publish(ctx context.Context, r *root, p place, write func(*os.F
 	if err := d.free(r, p); err != nil {
 		return storage.Volume{}, err
 	}
-	s, err := d.newStage(r, p, imageMode)
+	mode := uint32(imageMode)
+	if !p.image() {
+		mode = uploadMode
+	}
+	s, err := d.newStage(r, p, mode)
 	if err != nil {
 		return storage.Volume{}, err
 	}
@@ -81,10 +88,20 @@ func (d *Driver) publish(ctx context.Context, r *root, p place, write func(*os.F
 	if o.stat, err = fstat(s.file); err != nil {
 		return storage.Volume{}, err
 	}
-	if err := o.readHeader(); err != nil {
-		return storage.Volume{}, err
+	if o.image() {
+		if err := o.readHeader(); err != nil {
+			return storage.Volume{}, err
+		}
 	}
 	return d.describe(o), s.commit(ctx, r, false)
+}
+
+// fullDisk gives the error of somebody who wrote into a file of this storage its class.
+func fullDisk(err error) error {
+	if (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) && !errors.Is(err, storage.ErrNoSpace) {
+		return fmt.Errorf("%w: %w", storage.ErrNoSpace, err)
+	}
+	return err
 }
 
 // free returns ErrExists if there is a file of that name already.

@@ -20,6 +20,9 @@ func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
 		return err
 	}
 	defer r.close()
+	if p.subvol() {
+		return d.deleteSubvol(ctx, r, p)
+	}
 	o, err := d.openVolume(r, p, false)
 	switch {
 	case err == nil:
@@ -32,9 +35,11 @@ func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
 	default:
 		return err
 	}
+	d.step("deleting")
 	if err := r.remove(p.rel()); err != nil {
 		return err
 	}
+	d.step("deleted")
 	switch p.Content {
 	case volid.Images:
 		r.removeIfEmpty(p.folder)

@@ -15,6 +15,10 @@
 // list shows; [Driver.Sweep] removes what is left, knowing by a lock what is still being written, also by another machine.
 // Whether an image is in use is asked of the locks that QEMU holds on it.
 //
+// A full copy is a reflink where the file system shares blocks ([Driver.CopyFrom]); elsewhere the caller copies the bytes.
+// Volumes leave and come as streams of Proxmox VE's forms raw+size, qcow2+size and vmdk+size. A container volume in a folder
+// (subvol) has no quota and is attached by its path; it does not travel as a stream.
+//
 // Images belong to the attaching uid (mode 0640) while attached and to the caller's otherwise; base images are 0444,
 // immutable where the file system can; folders of images are 0711. Root is needed for that; without, only the caller's own uid
 // can attach. It needs Linux 5.6 and, for everything but raw files, qemu-img. Safe for concurrent use, by several processes too.

@@ -190,6 +190,9 @@ func (d *Driver) stat(ctx context.Context, id storage.VolumeID) (storage.Volume,
 		return storage.Volume{}, err
 	}
 	defer r.close()
+	if p.subvol() {
+		return d.statSubvol(r, p)
+	}
 	o, err := d.openVolume(r, p, false)
 	if err != nil {
 		return storage.Volume{}, err

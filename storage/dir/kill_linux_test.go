@@ -12,6 +12,7 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/storagetest"
 )
 
 // The process that is killed: this test binary, told by the environment what to do and at which step to die.
@@ -63,7 +64,13 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	storagetest.Main(m, func(root string, step func()) (storage.Driver, error) {
+		d, err := New(root, nil)
+		if err == nil {
+			d.step = func(string) { step() }
+		}
+		return d, err
+	})
 }
 
 func TestKilledAtEachStep(t *testing.T) {

@@ -59,6 +59,9 @@ func (d *Driver) folder(c storage.Content) string {
 // contents are the kinds of volumes that a folder can hold.
 var contents = [...]storage.Content{storage.Images, storage.ISO, storage.Template, storage.Backup, storage.Snippets, storage.Import}
 
+// Root returns the absolute path of the storage's folder.
+func (d *Driver) Root() string { return d.path }
+
 // Path returns the absolute path of a volume. See storage.Pather.
 func (d *Driver) Path(id storage.VolumeID) (string, error) {
 	p, err := d.locate(id)

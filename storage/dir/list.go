@@ -135,9 +135,7 @@ func (d *Driver) look(r *root, at *os.File, p place) (storage.Volume, bool) {
 		if st.kind != kindFolder {
 			return storage.Volume{}, false
 		}
-		v := d.describe(o)
-		v.SizeBytes, v.UsedBytes, v.Features = 0, 0, 0
-		return v, true
+		return d.describeSubvol(o), true
 	case st.kind != kindFile:
 		return storage.Volume{}, false
 	case !p.image():

@@ -121,9 +121,22 @@ func (d *Driver) sweep(ctx context.Context) (int, error) {
 	}
 	defer r.close()
 	var removed int
+	var busy error
 	visit := func(folder string) error {
 		return d.eachEntry(ctx, r, folder, func(at *os.File, e os.DirEntry) (bool, error) {
-			if isTemp(e.Name()) && d.sweepFile(r, path.Join(folder, e.Name())) {
+			if !isTemp(e.Name()) {
+				return true, nil
+			}
+			if e.IsDir() { // what is left of a container's folder
+				if removeTree(r, path.Join(folder, e.Name())) == nil {
+					removed++
+				}
+				return true, nil
+			}
+			switch swept, err := d.sweepFile(r, path.Join(folder, e.Name())); {
+			case errors.Is(err, storage.ErrInUse):
+				busy = err
+			case swept:
 				removed++
 			}
 			return true, nil
@@ -149,18 +162,22 @@ func (d *Driver) sweep(ctx context.Context) (int, error) {
 			r.removeIfEmpty(rel)
 		}
 	}
-	return removed, nil
+	return removed, busy
 }
 
-// sweepFile removes a temporary file whose lock is free.
-func (d *Driver) sweepFile(r *root, rel string) bool {
+// sweepFile removes a temporary file whose lock is free. ErrInUse: somebody is writing it. Any other trouble is none of a
+// sweep's: the file may be gone, or the next sweep's.
+func (d *Driver) sweepFile(r *root, rel string) (removed bool, err error) {
 	f, _, err := r.regular(rel, true)
 	if err != nil {
-		return false
+		return false, nil
 	}
 	defer f.Close()
-	if free, err := lockStage(f); err != nil || !free {
-		return false
+	switch free, err := lockStage(f); {
+	case err != nil:
+		return false, nil
+	case !free:
+		return false, fmt.Errorf("%s: %w", rel, storage.ErrInUse)
 	}
-	return r.remove(rel) == nil
+	return r.remove(rel) == nil, nil
 }

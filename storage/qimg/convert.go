@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strconv"
+	"strings"
 
 	"github.com/turtacn/go-proxmox/storage"
 )
@@ -33,7 +34,13 @@ func (t *Tool) Convert(ctx context.Context, dst, src *storage.Image, o CopyOptio
 	if err != nil {
 		return err
 	}
-	file := to.File.(blockNode)
+	file, err := to.File.options("file")
+	if err != nil {
+		return err
+	}
+	if o.Snapshot == "" {
+		o.Snapshot = src.Snapshot
+	}
 	args := []string{"convert", "-p", "-n"}
 	if o.TargetIsZero {
 		args = append(args, "--target-is-zero")
@@ -44,12 +51,11 @@ func (t *Tool) Convert(ctx context.Context, dst, src *storage.Image, o CopyOptio
 	if o.BytesPerSecond > 0 {
 		args = append(args, "-r", strconv.FormatInt(o.BytesPerSecond, 10))
 	}
-	// The target's node has no json: form on this command line; a descriptor's path has nothing that needs escaping.
-	args = append(args, "--target-image-opts", from,
-		"driver="+to.Driver+",file.driver="+file.Driver+",file.filename="+file.Filename)
+	// The target's node has no json: form on this command line.
+	args = append(args, "--target-image-opts", from, "driver="+to.Driver+","+file)
 	c := command{args: args, files: files, stdout: &progress{report: func(float64) {}}}
 	if o.Progress != nil {
-		total, err := t.virtualBytes(src)
+		total, err := t.virtualBytes(ctx, src)
 		if err != nil {
 			return err
 		}
@@ -62,7 +68,11 @@ func (t *Tool) Convert(ctx context.Context, dst, src *storage.Image, o CopyOptio
 	return err
 }
 
-func (t *Tool) virtualBytes(img *storage.Image) (int64, error) {
+func (t *Tool) virtualBytes(ctx context.Context, img *storage.Image) (int64, error) {
+	if img.Remote != nil {
+		info, err := t.Info(ctx, img)
+		return info.VirtualBytes, err
+	}
 	size, err := fileSize(img.File)
 	if err != nil {
 		return 0, err
@@ -72,7 +82,7 @@ func (t *Tool) virtualBytes(img *storage.Image) (int64, error) {
 }
 
 func escapeComma(s string) string {
-	return string(bytes.ReplaceAll([]byte(s), []byte(","), []byte(",,")))
+	return strings.ReplaceAll(s, ",", ",,")
 }
 
 // progress reads the output of qemu-img -p, "    (12.34/100%)\r", and reports fractions, each once.

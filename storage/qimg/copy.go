@@ -23,12 +23,15 @@ func (t *Tool) Copy(ctx context.Context, dst, src *storage.Image, o CopyOptions)
 	} else if err := t.Convert(ctx, dst, src, o); err != nil {
 		return err
 	}
+	if dst.Remote != nil { // qemu-img flushed it before it ended
+		return nil
+	}
 	return dst.File.Sync()
 }
 
 // fast reports whether the kernel can do the whole copy.
 func fast(dst, src *storage.Image, o CopyOptions) bool {
-	return dst.Format == storage.Raw && src.Format == storage.Raw && o.Snapshot == "" && o.BytesPerSecond == 0 &&
+	return dst.Remote == nil && src.Remote == nil && dst.Format == storage.Raw && src.Format == storage.Raw && o.Snapshot == "" && o.BytesPerSecond == 0 &&
 		o.TargetIsZero && regular(dst.File) && regular(src.File)
 }
 

@@ -10,7 +10,8 @@
 //	hdr, err := qimg.CheckUntrusted(upload, uploadSize, storage.QCOW2)
 //	err = tool.Copy(ctx, dst, src, qimg.CopyOptions{Progress: func(done, total int64) { … }})
 //
-// A Tool is safe for concurrent use. Cancelling ctx kills the process group of the command. qemu-img runs with the uid of
+// A Tool is safe for concurrent use. Cancelling ctx kills the process group of the command, and
+// the kernel kills the command when the calling process ends. qemu-img runs with the uid of
 // the caller, an empty environment but LC_ALL and PATH, and with limits on memory and processor time where it reads what is
 // not trusted. Linux only: other systems get errors.ErrUnsupported.
 package qimg

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/proc"
 	"github.com/turtacn/go-proxmox/storage"
 )
 
@@ -30,7 +31,8 @@ type command struct {
 // fdPath is the name under which the child finds files[i].
 func fdPath(i int) string { return fmt.Sprintf("/proc/self/fd/%d", 3+i) }
 
-// run runs one command to its end. ctx kills its process group.
+// run runs one command to its end. ctx kills its process group, and so does the end of this process, however it comes: a
+// command that wrote on would write into what the next life of the daemon takes for abandoned.
 func (t *Tool) run(ctx context.Context, c command) ([]byte, error) {
 	argv := append([]string{t.binary}, c.args...)
 	if t.observe != nil {
@@ -43,7 +45,6 @@ func (t *Tool) run(ctx context.Context, c command) ([]byte, error) {
 	cmd.Env = []string{"LC_ALL=C", "MALLOC_ARENA_MAX=1", "PATH=" + os.Getenv("PATH")}
 	cmd.ExtraFiles = c.files
 	cmd.WaitDelay = 5 * time.Second
-	ownGroup(cmd)
 	stderr := &tail{max: stderrKeep}
 	cmd.Stderr = stderr
 	var out bytes.Buffer
@@ -51,13 +52,7 @@ func (t *Tool) run(ctx context.Context, c command) ([]byte, error) {
 	if c.stdout == nil {
 		cmd.Stdout = &capped{w: &out, left: stdoutMax}
 	}
-	err := cmd.Start()
-	if err == nil {
-		if err = limit(cmd.Process.Pid, c.limits); err != nil {
-			cmd.Cancel()
-		}
-		err = errors.Join(err, cmd.Wait())
-	}
+	err := proc.RunTethered(cmd, func(pid int) error { return limit(pid, c.limits) })
 	if err != nil {
 		return nil, commandError(ctx, argv, cmd, stderr.String(), err)
 	}

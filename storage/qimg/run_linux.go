@@ -2,18 +2,10 @@ package qimg
 
 import (
 	"errors"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// ownGroup puts the command into a process group of its own and makes cancelling kill the whole group.
-func ownGroup(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
-}
 
 // limit sets the limits of a process that has just started. The kernel counts processor time from the start and checks
 // memory at each new mapping, so what the process did in the moment before is not lost, only not yet refused.

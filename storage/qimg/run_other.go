@@ -2,12 +2,7 @@
 
 package qimg
 
-import (
-	"errors"
-	"os/exec"
-)
-
-func ownGroup(*exec.Cmd) {}
+import "errors"
 
 // limit refuses, so that no command runs without its limits where they do not exist.
 func limit(int, Limits) error { return errors.ErrUnsupported }

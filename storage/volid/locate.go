@@ -42,6 +42,8 @@ type MonHost struct{ Host, Port string }
 type ISCSI struct {
 	Portal, Target string
 	LUN            int
+	// Initiator is the name to log in with; empty for the user's own.
+	Initiator string
 }
 
 // Archive is a snapshot on a backup server.

@@ -1,0 +1,63 @@
+package lvm
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/turtacn/go-proxmox/storage"
+)
+
+// TestThreat10_GrownVolumesAreZero: what a volume grows by held another guest's data.
+func TestThreat10_GrownVolumesAreZero(t *testing.T) {
+	d := newGroup(t, nil)
+	secret := []byte(strings.Repeat("secret of a guest", 8<<20/17))
+	stale := func() {
+		for _, id := range []storage.VolumeID{"vm-100-disk-0", "vm-100-disk-1"} {
+			_, err := d.CreateFilled(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: 8 << 20}, writing(secret))
+			require.NoError(t, err)
+		}
+		require.NoError(t, d.Delete(t.Context(), "vm-100-disk-0"))
+		require.NoError(t, d.Delete(t.Context(), "vm-100-disk-1"))
+	}
+	content := func() []byte {
+		img, err := d.Open(t.Context(), "vm-101-disk-0", false)
+		require.NoError(t, err)
+		data, err := io.ReadAll(img.File)
+		require.NoError(t, err)
+		require.NoError(t, img.Close())
+		return data
+	}
+	stale()
+	_, err := d.Create(t.Context(), storage.VolumeSpec{ID: "vm-101-disk-0", SizeBytes: 4 << 20})
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(make([]byte, 4<<20), content()))
+	_, err = d.Resize(t.Context(), "vm-101-disk-0", 16<<20)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(make([]byte, 16<<20), content()))
+	require.NoError(t, d.Delete(t.Context(), "vm-101-disk-0"))
+
+	// A process that died when the volume had grown: it still has its old size, and is whole before anybody gets it.
+	stale()
+	_, err = d.Create(t.Context(), storage.VolumeSpec{ID: "vm-101-disk-0", SizeBytes: 4 << 20})
+	require.NoError(t, err)
+	run(t, "lvchange", "--addtag", growTag+"4194304", labGroup+"/vm-101-disk-0")
+	run(t, "lvextend", "-L", "16M", labGroup+"/vm-101-disk-0")
+	v, err := d.Stat(t.Context(), "vm-101-disk-0")
+	require.NoError(t, err)
+	require.Equal(t, int64(4<<20), v.SizeBytes)
+	at, err := d.Attach(t.Context(), "vm-101-disk-0", storage.AttachOptions{UID: 200100})
+	require.NoError(t, err)
+	data, err := os.ReadFile(at.(storage.Block).Path)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(make([]byte, 16<<20), data))
+	v, err = d.Stat(t.Context(), "vm-101-disk-0")
+	require.NoError(t, err)
+	require.Equal(t, int64(16<<20), v.SizeBytes)
+	require.NoError(t, d.Detach(t.Context(), "vm-101-disk-0"))
+	require.NoError(t, d.Delete(t.Context(), "vm-101-disk-0"))
+}

@@ -1,0 +1,119 @@
+package lvm
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/turtacn/go-proxmox/internal/need"
+	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/storagetest"
+)
+
+const labGroup = "lab-thick" // a hyphen, which device-mapper doubles
+
+func run(t testing.TB, argv ...string) string {
+	t.Helper()
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	require.NoError(t, err, "%v: %s", argv, out)
+	return string(out)
+}
+
+// newGroup makes a volume group on the lab's first disk and returns its driver.
+func newGroup(t testing.TB, o *Options) *Driver {
+	t.Helper()
+	need.Root(t)
+	need.Tool(t, "lvm")
+	need.Module(t, "dm_mod")
+	disk := need.LabDisk(t, 0)
+	run(t, "vgcreate", "-y", labGroup, disk)
+	t.Cleanup(func() {
+		run(t, "vgremove", "-f", "-y", labGroup)
+		run(t, "pvremove", "-y", disk)
+	})
+	d, err := New(labGroup, o)
+	require.NoError(t, err)
+	return d
+}
+
+// residue are all logical volumes of the group that are none of the storage's.
+func residue(t *testing.T, sd storage.Driver) []string {
+	d, ok := storage.As[*Driver](sd)
+	require.True(t, ok)
+	list, err := d.group.Volumes(t.Context())
+	require.NoError(t, err)
+	var names []string
+	for i := range list {
+		if _, ok := d.ours(&list[i]); !ok && list[i].Name != "ballast" {
+			names = append(names, list[i].Name)
+		}
+	}
+	return names
+}
+
+func TestMain(m *testing.M) {
+	storagetest.Main(m, func(backend string, step func()) (storage.Driver, error) {
+		d, err := New(backend, nil)
+		if err == nil {
+			d.step = func(string) { step() }
+		}
+		return d, err
+	})
+}
+
+func TestConformance(t *testing.T) {
+	d := newGroup(t, nil)
+	storagetest.Run(t, storagetest.Config{
+		New: func(t *testing.T) storage.Driver {
+			list, err := d.group.Volumes(t.Context())
+			require.NoError(t, err)
+			for _, lv := range list { // of a test that failed
+				run(t, "lvremove", "-f", "-y", labGroup+"/"+lv.Name)
+			}
+			d, err := New(labGroup, nil)
+			require.NoError(t, err)
+			return d
+		},
+		Type:    "lvm",
+		Granule: 4 << 20,
+		Claims: map[storage.Format]storagetest.Claims{storage.Raw: storagetest.Resize | storagetest.Rename | storagetest.Open |
+			storagetest.Fill | storagetest.Stream},
+		Bad: []storage.VolumeID{
+			"vm-0-disk-0", "base-100-disk-0", "del-vm-100-disk-0", "gpve-tmp.x", "vm-100-disk_rimage_0", "vm-100-disk-0:x",
+			storage.VolumeID("vm-100-" + strings.Repeat("-", 70)),
+		},
+		Residue: residue,
+		Full: func(t *testing.T) (storage.Driver, int64) {
+			run(t, "lvcreate", "-y", "-an", "-Zn", "-n", "ballast", "-l", "97%FREE", labGroup)
+			t.Cleanup(func() { run(t, "lvremove", "-y", labGroup+"/ballast") })
+			return d, 128 << 20
+		},
+		Backend: func(storage.Driver) string { return labGroup },
+	})
+}
+
+// TestThreat10_RemovedVolumesAreOverwritten: what is removed is gone from the disk, also if the process dies on the way.
+func TestThreat10_RemovedVolumesAreOverwritten(t *testing.T) {
+	d := newGroup(t, &Options{SafeRemove: true})
+	secret := []byte(strings.Repeat("secret of a guest", 4<<20/17))
+	_, err := d.CreateFilled(t.Context(), storage.VolumeSpec{ID: "vm-100-disk-0", SizeBytes: 4 << 20}, writing(secret))
+	require.NoError(t, err)
+	require.Contains(t, string(disk(t)), "secret of a guest")
+	require.NoError(t, d.Delete(t.Context(), "vm-100-disk-0"))
+	require.NotContains(t, string(disk(t)), "secret of a guest")
+	require.Empty(t, residue(t, d))
+
+	// A removal that ended after the volume got its other name.
+	_, err = d.CreateFilled(t.Context(), storage.VolumeSpec{ID: "vm-100-disk-0", SizeBytes: 4 << 20}, writing(secret))
+	require.NoError(t, err)
+	run(t, "lvchange", "--addtag", wipeTag+d.group.Machine(), labGroup+"/vm-100-disk-0")
+	run(t, "lvrename", labGroup, "vm-100-disk-0", "del-vm-100-disk-0")
+	run(t, "lvcreate", "-y", "-an", "-Zn", "-L", "4M", "-n", "del-vm-101-disk-0", "--addtag", wipeTag+"elsewhere", labGroup)
+	n, err := d.Sweep(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	require.NotContains(t, string(disk(t)), "secret of a guest")
+	require.Equal(t, []string{"del-vm-101-disk-0"}, residue(t, d), "another machine's")
+}

@@ -1,0 +1,178 @@
+package lvmthin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
+	"github.com/turtacn/go-proxmox/storage/internal/lvmgroup"
+)
+
+// Attach implements storage.Driver: a storage.Block, whose device only o.UID and root can open.
+func (d *Driver) Attach(ctx context.Context, id storage.VolumeID, o storage.AttachOptions) (storage.Attachment, error) {
+	at, err := d.attach(ctx, id, o)
+	if err != nil {
+		return nil, d.fail("attach", id, err)
+	}
+	return at, nil
+}
+
+func (d *Driver) attach(ctx context.Context, id storage.VolumeID, o storage.AttachOptions) (storage.Block, error) {
+	c, lv, lock, err := d.volume(ctx, id)
+	if err != nil {
+		return storage.Block{}, err
+	}
+	defer lock.Unlock()
+	o.ReadOnly = o.ReadOnly || c.volumes[lv.Name].Base
+	if err := d.group.Attach(ctx, lv, o, false); err != nil {
+		return storage.Block{}, err
+	}
+	return storage.Block{Path: d.group.Path(lv.Name), Format: storage.Raw, ReadOnly: o.ReadOnly}, nil
+}
+
+// Detach implements storage.Driver: the device is this process's own again and goes away. One that is still open stays, and
+// is storage.ErrInUse.
+func (d *Driver) Detach(ctx context.Context, id storage.VolumeID) error {
+	return d.fail("detach", id, d.detach(ctx, id))
+}
+
+func (d *Driver) detach(ctx context.Context, id storage.VolumeID) error {
+	v, err := d.parse(id)
+	if err != nil {
+		return err
+	}
+	c, lock, err := d.enter(ctx, v.Name)
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	lv, _ := c.find(v.Name)
+	return d.group.Detach(ctx, v.Name, lv)
+}
+
+// Open implements storage.Opener. A volume that somebody else has open does not open for writing.
+func (d *Driver) Open(ctx context.Context, id storage.VolumeID, write bool) (*storage.Image, error) {
+	img, _, err := d.open(ctx, id, write)
+	return img, d.fail("open", id, err)
+}
+
+func (d *Driver) open(ctx context.Context, id storage.VolumeID, write bool) (*storage.Image, *lvmcmd.Volume, error) {
+	c, lv, lock, err := d.volume(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer lock.Unlock()
+	if write && c.volumes[lv.Name].Base {
+		return nil, nil, fmt.Errorf("base volume: %w", errors.ErrUnsupported)
+	}
+	if write && d.group.OpenHere(lv.Name) == 0 {
+		if err := d.group.Idle(ctx, lv); err != nil {
+			return nil, nil, err
+		}
+	}
+	img, err := d.group.Open(ctx, lv, write)
+	return img, lv, err
+}
+
+// OpenSnapshot implements storage.SnapshotOpener.
+func (d *Driver) OpenSnapshot(ctx context.Context, id storage.VolumeID, snapshot string) (*storage.Image, error) {
+	img, _, err := d.openSnapshot(ctx, id, snapshot)
+	return img, d.fail("open snapshot of", id, err)
+}
+
+func (d *Driver) openSnapshot(ctx context.Context, id storage.VolumeID, snapshot string) (*storage.Image, *lvmcmd.Volume, error) {
+	c, lv, snap, lock, err := d.withSnapshot(ctx, id, snapshot)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer lock.Unlock()
+	s, err := c.snapshotOf(lv.Name, snap)
+	if err != nil {
+		return nil, nil, err
+	}
+	device, err := d.group.Lock(ctx, snap) // closing another image of it takes the device away
+	if err != nil {
+		return nil, nil, err
+	}
+	defer device.Unlock()
+	now, err := d.group.Volume(ctx, s.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	img, err := d.group.Open(ctx, &now, false)
+	return img, &now, err
+}
+
+// Path implements storage.Pather.
+func (d *Driver) Path(id storage.VolumeID) (string, error) {
+	v, err := d.parse(id)
+	if err != nil {
+		return "", d.fail("locate", id, err)
+	}
+	return d.group.Path(v.Name), nil
+}
+
+// StreamFormats implements storage.Streamer: the bytes of the current state or of a snapshot.
+func (d *Driver) StreamFormats(ctx context.Context, id storage.VolumeID, o storage.StreamOptions) ([]storage.StreamFormat, error) {
+	if _, err := d.stat(ctx, id); err != nil {
+		return nil, d.fail("export", id, err)
+	}
+	return lvmgroup.Formats(o), nil
+}
+
+// Export implements storage.Streamer.
+func (d *Driver) Export(ctx context.Context, w io.Writer, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) error {
+	return d.fail("export", id, d.export(ctx, w, id, format, o))
+}
+
+func (d *Driver) export(ctx context.Context, w io.Writer, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) error {
+	if err := lvmgroup.CheckStream(format, o); err != nil {
+		return err
+	}
+	var img *storage.Image
+	var lv *lvmcmd.Volume
+	var err error
+	if o.Snapshot != "" {
+		img, lv, err = d.openSnapshot(ctx, id, o.Snapshot)
+	} else {
+		img, lv, err = d.open(ctx, id, false)
+	}
+	if err != nil {
+		return err
+	}
+	err = lvmgroup.Export(ctx, w, img.File, lv.SizeBytes)
+	return errors.Join(err, img.Close())
+}
+
+// ImportFormats implements storage.Streamer.
+func (d *Driver) ImportFormats(id storage.VolumeID, o storage.StreamOptions) ([]storage.StreamFormat, error) {
+	if _, err := d.parse(id); err != nil {
+		return nil, d.fail("import", id, err)
+	}
+	return lvmgroup.Formats(o), nil
+}
+
+// Import implements storage.Streamer. Zeros take no space.
+func (d *Driver) Import(ctx context.Context, r io.Reader, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) (storage.Volume, error) {
+	v, err := d.importStream(ctx, r, id, format, o)
+	return v, d.fail("import", id, err)
+}
+
+func (d *Driver) importStream(ctx context.Context, r io.Reader, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) (storage.Volume, error) {
+	if _, err := d.parse(id); err != nil {
+		return storage.Volume{}, err
+	}
+	if err := lvmgroup.CheckStream(format, o); err != nil {
+		return storage.Volume{}, err
+	}
+	size, err := lvmgroup.StreamSize(r)
+	if err != nil {
+		return storage.Volume{}, err
+	}
+	return d.create(ctx, storage.VolumeSpec{ID: id, SizeBytes: size}, func(ctx context.Context, img *storage.Image) error {
+		return lvmgroup.Import(ctx, img.File, r, size)
+	})
+}

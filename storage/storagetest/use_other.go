@@ -1,0 +1,10 @@
+//go:build !linux
+
+package storagetest
+
+import (
+	"errors"
+	"os"
+)
+
+func lockLikeQEMU(*os.File) error { return errors.ErrUnsupported }
