@@ -4,19 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
 // Conn is a connection to the kernel in one namespace.
 type Conn struct {
-	ns *NS // borrowed from the caller
-	h  *netlink.Handle
+	ns  *NS // borrowed from the caller
+	h   *netlink.Handle
+	raw *nl.SocketHandle // for what the library has no call for
 }
 
 // Dial opens a connection in ns, which must stay open as long as the Conn is used. A nil ns is an error, never "the
@@ -32,83 +31,28 @@ func Dial(ctx context.Context, ns *NS) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("netkit: dial: %w", err)
 	}
-	return &Conn{ns: ns, h: h}, nil
+	s, err := nl.GetNetlinkSocketAt(netns.NsHandle(ns.f.Fd()), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("netkit: dial: %w", err)
+	}
+	return &Conn{ns: ns, h: h, raw: &nl.SocketHandle{Socket: s}}, nil
 }
 
 // Close releases the sockets. The namespace stays open.
-func (c *Conn) Close() { c.h.Close() }
-
-// Links lists all devices of the namespace with their addresses.
-func (c *Conn) Links(ctx context.Context) ([]Link, error) {
-	raw, err := dump(ctx, c.h.LinkList)
-	if err != nil {
-		return nil, &OpError{Op: "list", Link: "links", Err: err}
-	}
-	addrs, err := dump(ctx, func() ([]netlink.Addr, error) { return c.h.AddrList(nil, netlink.FAMILY_ALL) })
-	if err != nil {
-		return nil, &OpError{Op: "list", Link: "addresses", Err: err}
-	}
-	names := make(map[int]string, len(raw))
-	for _, l := range raw {
-		names[l.Attrs().Index] = l.Attrs().Name
-	}
-	byLink := make(map[int][]netip.Prefix)
-	for _, a := range addrs {
-		if p, ok := prefix(a.IPNet); ok {
-			byLink[a.LinkIndex] = append(byLink[a.LinkIndex], p)
-		}
-	}
-	links := make([]Link, len(raw))
-	for i, l := range raw {
-		links[i] = fromKernel(l, names, byLink[l.Attrs().Index])
-	}
-	return links, nil
+func (c *Conn) Close() {
+	c.h.Close()
+	c.raw.Close()
 }
 
-// Link returns one device without its addresses. Errors: [ErrNotFound].
-func (c *Conn) Link(ctx context.Context, name string) (Link, error) {
-	if err := ctx.Err(); err != nil {
-		return Link{}, err
+// request begins a message of the given type on the Conn's own socket.
+func (c *Conn) request(typ uint16, flags int, data ...nl.NetlinkRequestData) *nl.NetlinkRequest {
+	req := nl.NewNetlinkRequest(int(typ), flags)
+	req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: c.raw}
+	for _, d := range data {
+		req.AddData(d)
 	}
-	l, err := c.h.LinkByName(name)
-	if err != nil {
-		return Link{}, &OpError{Op: "get", Link: name, Err: classify(err)}
-	}
-	names := map[int]string{}
-	if m := l.Attrs().MasterIndex; m != 0 {
-		master, err := c.h.LinkByIndex(m)
-		if err != nil {
-			return Link{}, &OpError{Op: "get", Link: name, Err: classify(err)}
-		}
-		names[m] = master.Attrs().Name
-	}
-	return fromKernel(l, names, nil), nil
-}
-
-func fromKernel(l netlink.Link, names map[int]string, addrs []netip.Prefix) Link {
-	a := l.Attrs()
-	out := Link{
-		Name: a.Name, Kind: Kind(l.Type()), MTU: a.MTU, MAC: slices.Clone(a.HardwareAddr),
-		Up: a.Flags&net.FlagUp != 0, Master: names[a.MasterIndex], Addrs: addrs, index: a.Index,
-	}
-	if t, ok := l.(*netlink.Tuntap); ok {
-		out.Kind = KindTap
-		out.Tap = Tap{
-			Owner:      t.Owner,
-			MultiQueue: t.Flags&netlink.TUNTAP_MULTI_QUEUE != 0 || t.Queues > 1,
-			VNetHeader: t.Flags&netlink.TUNTAP_VNET_HDR != 0,
-		}
-	}
-	return out
-}
-
-func prefix(n *net.IPNet) (netip.Prefix, bool) {
-	a, ok := netip.AddrFromSlice(n.IP)
-	if !ok || a.Is6() && !a.Is4In6() && a.IsLinkLocalUnicast() {
-		return netip.Prefix{}, false
-	}
-	ones, _ := n.Mask.Size()
-	return netip.PrefixFrom(a.Unmap(), ones), true
+	return req
 }
 
 // dump repeats a list that the kernel says was interrupted by a change: a partial one would look like missing links.
@@ -129,8 +73,11 @@ func dump[T any](ctx context.Context, list func() ([]T, error)) ([]T, error) {
 }
 
 func classify(err error) error {
-	if errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, unix.ENODEV) {
+	switch {
+	case errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, unix.ENODEV):
 		return ErrNotFound
+	case errors.Is(err, unix.EXFULL):
+		return ErrBridgeFull
 	}
 	return err
 }

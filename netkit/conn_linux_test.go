@@ -16,19 +16,14 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/netkit"
+	"github.com/turtacn/go-proxmox/netkit/netkittest"
 )
 
 // newConn opens a connection in a namespace of the test's own.
 func newConn(t *testing.T) (*netkit.Conn, *netkit.NS) {
 	t.Helper()
-	need.Root(t)
-	ns, err := netkit.NewNS()
-	require.NoError(t, err)
-	t.Cleanup(func() { ns.Close() })
-	conn, err := netkit.Dial(t.Context(), ns)
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
-	return conn, ns
+	h := netkittest.NewHost(t)
+	return h.Conn, h.NS
 }
 
 func apply(t *testing.T, conn *netkit.Conn, want []netkit.Link, gone ...string) netkit.Steps {
@@ -44,10 +39,10 @@ func apply(t *testing.T, conn *netkit.Conn, want []netkit.Link, gone ...string) 
 func TestApplyIsIdempotentAndReadBack(t *testing.T) {
 	conn, _ := newConn(t)
 	want := []netkit.Link{
-		{Name: "vmbr1", Kind: netkit.KindBridge, Up: true, Addrs: []netip.Prefix{
+		{Name: "vmbr1", Kind: netkit.KindBridge, Up: true, AltNames: []string{"the-bridge-of-the-guests"}, Addrs: []netip.Prefix{
 			netip.MustParsePrefix("10.9.0.1/24"), netip.MustParsePrefix("fd00:9::1/64")}},
 		{Name: "tap7i0", Kind: netkit.KindTap, Up: true, Master: "vmbr1", MTU: 1400, Tap: netkit.Tap{Owner: 70007, VNetHeader: true}},
-		{Name: "tap7i1", Kind: netkit.KindTap, Tap: netkit.Tap{Owner: 70007, MultiQueue: true}},
+		{Name: "tap7i1", Kind: netkit.KindTap, NoIPv6: true, Tap: netkit.Tap{Owner: 70007, MultiQueue: true}},
 	}
 	require.NotEmpty(t, apply(t, conn, want))
 	require.Empty(t, apply(t, conn, want), "a second plan finds nothing to do")
@@ -61,6 +56,8 @@ func TestApplyIsIdempotentAndReadBack(t *testing.T) {
 	require.ElementsMatch(t, want[0].Addrs, byName["vmbr1"].Addrs)
 	require.Equal(t, "vmbr1", byName["tap7i0"].Master)
 	require.Equal(t, 1400, byName["tap7i0"].MTU)
+	require.True(t, byName["tap7i1"].NoIPv6)
+	require.False(t, byName["tap7i0"].NoIPv6)
 	require.Equal(t, netkit.Tap{Owner: 70007, VNetHeader: true}, byName["tap7i0"].Tap)
 	require.True(t, byName["lo"].Up)
 
@@ -88,6 +85,49 @@ func TestApplySurvivesChangesSincePlan(t *testing.T) {
 	up, err := netkit.Plan([]netkit.Link{{Name: "vmbr1", Kind: netkit.KindBridge}}, []netkit.Link{br})
 	require.NoError(t, err)
 	require.ErrorIs(t, conn.Apply(t.Context(), up), netkit.ErrNotFound)
+}
+
+func TestTwoWriters(t *testing.T) {
+	conn, _ := newConn(t)
+	want := []netkit.Link{{Name: "vmbr1", Kind: netkit.KindBridge, Up: true}}
+	for i := range 8 {
+		want = append(want, netkit.Link{Name: fmt.Sprintf("tap%di0", i), Kind: netkit.KindTap, Up: true, Master: "vmbr1", Tap: netkit.Tap{Owner: 70007}})
+	}
+	once := func(want []netkit.Link, gone ...string) error {
+		have, err := conn.Links(t.Context())
+		if err != nil {
+			return err
+		}
+		steps, err := netkit.Plan(have, want, gone...)
+		if err != nil {
+			return err
+		}
+		return conn.Apply(t.Context(), steps)
+	}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for range 5 {
+				if err := once(want); err != nil && !errors.Is(err, netkit.ErrNotFound) {
+					t.Errorf("a writer whose links are not taken away: %v", err)
+				}
+			}
+		})
+	}
+	wg.Go(func() {
+		for i := range 20 {
+			if err := once(nil, fmt.Sprintf("tap%di0", i%8)); err != nil {
+				t.Errorf("a remover: %v", err)
+			}
+		}
+	})
+	wg.Wait()
+	require.NoError(t, once(want), "who plans anew goes on from what is there")
+	have, err := conn.Links(t.Context())
+	require.NoError(t, err)
+	steps, err := netkit.Plan(have, want)
+	require.NoError(t, err)
+	require.Empty(t, steps)
 }
 
 func TestDeleteSparesANamesake(t *testing.T) {

@@ -2,17 +2,20 @@ package netkit
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/errclass"
 )
 
+// What callers branch on; errors.Is finds them in an [OpError].
 var (
 	ErrNotFound    = errclass.New("no such link", fs.ErrNotExist)
 	ErrExists      = errclass.New("link exists with another kind", fs.ErrExist)
 	ErrBadLink     = errors.New("bad link")
 	ErrInterrupted = errors.New("kernel list was interrupted by changes, repeatedly")
+	ErrBridgeFull  = fmt.Errorf("the bridge is full: the kernel gives one at most %d ports", maxPorts)
 )
 
 // OpError says which operation failed on which link. Err is one of the package's errors or the kernel's errno.

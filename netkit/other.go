@@ -47,6 +47,18 @@ func (c *Conn) Links(context.Context) ([]Link, error) { return nil, errNotLinux 
 // Link is unsupported on this system.
 func (c *Conn) Link(context.Context, string) (Link, error) { return Link{}, errNotLinux }
 
+// Lookup is unsupported on this system.
+func (c *Conn) Lookup(context.Context, ...string) ([]Link, error) { return nil, errNotLinux }
+
+// State is unsupported on this system.
+func (c *Conn) State(context.Context) (State, error) { return State{}, errNotLinux }
+
+// Move is unsupported on this system.
+func (c *Conn) Move(context.Context, string, *NS) error { return errNotLinux }
+
+// Rename is unsupported on this system.
+func (c *Conn) Rename(context.Context, string, string) error { return errNotLinux }
+
 // Apply is unsupported on this system.
 func (c *Conn) Apply(context.Context, Steps) error { return errNotLinux }
 

@@ -2,6 +2,7 @@ package netkit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
@@ -28,7 +29,10 @@ func makeTap(name string, t Tap) error {
 // attachTap opens the tap, making it if it is not there, and returns the descriptor of one queue.
 func attachTap(name string, t Tap) (int, error) {
 	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENXIO), errors.Is(err, unix.ENODEV):
+		return -1, &UnsupportedError{Feature: "taps (/dev/net/tun, CONFIG_TUN)", Err: err}
+	case err != nil:
 		return -1, fmt.Errorf("/dev/net/tun: %w", err)
 	}
 	ifr, err := unix.NewIfreq(name)

@@ -13,7 +13,7 @@ import (
 )
 
 // Apply makes the kernel hold want: one transaction with what differs, read back, and then the ports of want are opened.
-// What is as wanted is not touched; calling it again does nothing.
+// What is as wanted is not touched; calling it again does nothing. want must not change afterwards: the Conn remembers it.
 //
 // If the transaction fails, the rules that were there still hold and ports that were closed stay so. A kernel that cannot
 // filter bridges gets the node's own rules, the ports of filtered guests are closed, and the error is a
@@ -31,10 +31,6 @@ func (c *Conn) Apply(ctx context.Context, want *Ruleset) (*Report, error) {
 
 func (c *Conn) apply(ctx context.Context, want *Ruleset) (*Report, error) {
 	report := &Report{}
-	have, err := c.read(ctx, HostTable, GuestTable)
-	if err != nil {
-		return report, err
-	}
 	tables, names := want.Tables, []string{HostTable, GuestTable}
 	missing, err := c.missing(ctx, want)
 	if err != nil {
@@ -46,7 +42,7 @@ func (c *Conn) apply(ctx context.Context, want *Ruleset) (*Report, error) {
 			return report, err
 		}
 	}
-	report.Steps, err = c.change(ctx, have, tables, names...)
+	report.Steps, err = c.change(ctx, tables, names...)
 	switch {
 	case errors.Is(err, ErrUnverified):
 		return report, errors.Join(err, c.closePorts(context.WithoutCancel(ctx), want, report))
@@ -57,6 +53,11 @@ func (c *Conn) apply(ctx context.Context, want *Ruleset) (*Report, error) {
 	}
 	if err := c.open(ctx, want, missing == nil, report); err != nil {
 		return report, err
+	}
+	if len(want.Tables) == 0 && len(report.Closed) == 0 { // nothing is filtered: frames need not pass the guard either
+		if _, err := c.change(ctx, nil, GuardTable); err != nil {
+			return report, err
+		}
 	}
 	if missing != nil {
 		return report, missing
@@ -83,10 +84,6 @@ func (c *Conn) open(ctx context.Context, want *Ruleset, guests bool, report *Rep
 	ready := func(name string) bool {
 		return slices.ContainsFunc(want.Ports, func(p Port) bool { return p.Name == name && (guests || !p.Filtered) })
 	}
-	have, err := c.read(ctx, GuardTable)
-	if err != nil || len(have.closedPorts()) == 0 {
-		return err
-	}
 	before, err := c.guard(ctx, func(closed []string) []string { return slices.DeleteFunc(closed, ready) })
 	if err != nil {
 		return err
@@ -109,15 +106,13 @@ func (c *Conn) missing(ctx context.Context, want *Ruleset) (*netkit.UnsupportedE
 	var lacking []string
 	var cause error
 	for _, f := range needs {
-		err, ok := c.known[f]
-		if !ok {
-			err = c.probe(ctx, f)
+		if c.known[f] {
+			continue
 		}
-		switch {
+		switch err := c.probe(ctx, f); {
 		case err == nil:
-			c.known[f] = nil
-		case unsupported(err):
-			c.known[f] = err
+			c.known[f] = true
+		case unsupported(err): // asked again next time: a module may be loaded meanwhile
 			lacking, cause = append(lacking, string(f)), err
 		default:
 			return nil, err
@@ -134,7 +129,7 @@ func (c *Conn) probe(ctx context.Context, f Feature) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	nft, err := c.nft()
+	nft, err := c.writer()
 	if err != nil {
 		return err
 	}

@@ -112,12 +112,23 @@ func (g *guestBuilder) nic(guest *GuestConfig, n NIC) {
 	g.inChain(guest, n, port+"-in", port, s)
 	g.in = append(g.in, portElement(port, port+"-in"))
 	if len(n.MAC) == 6 && isDevice(n.Bridge) && g.rejects(guest, n) {
-		s := sink{suffix: "-answer", accept: accept(), drop: accept(), reject: g.rejecting(), answer: true}
-		g.inChain(guest, n, port+"-answer", port, s)
-		key := []Span{one(ifaceValue(n.Bridge)), one(string(n.MAC))}
+		g.answer(guest, n, port)
+	}
+}
+
+// answer builds the chain in which what the guest rejects is answered, found by where frames for it come in.
+func (g *guestBuilder) answer(guest *GuestConfig, n NIC, port string) {
+	s := sink{suffix: "-answer", accept: accept(), drop: accept(), reject: g.rejecting(), answer: true}
+	g.inChain(guest, n, port+"-answer", port, s)
+	bridges := []string{n.Bridge}
+	if tagged := n.Bridge + "v" + itoa(n.VLAN); n.VLAN != 0 && isDevice(tagged) {
+		bridges = append(bridges, tagged)
+	}
+	for _, bridge := range bridges {
+		key := []Span{one(ifaceValue(bridge)), one(string(n.MAC))}
 		if slices.ContainsFunc(g.answers, func(e Element) bool { return slices.Equal(e.Key, key) }) {
-			g.c.warn("guest %d: net%d has the MAC of another guest on bridge %s: what it rejects is dropped", guest.ID, n.Number, n.Bridge)
-			return
+			g.c.warn("guest %d: net%d has the MAC of another guest on bridge %s: what it rejects is dropped", guest.ID, n.Number, bridge)
+			continue
 		}
 		g.answers = append(g.answers, Element{key, target(port + "-answer")})
 	}

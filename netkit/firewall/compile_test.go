@@ -82,3 +82,17 @@ func TestCompileIsDeterministic(t *testing.T) {
 		require.Equal(t, w.Compile(), w.Compile())
 	}
 }
+
+// TestAnswersOnTheBridgeOfAVLAN: a card with a tag may be a port of either bridge.
+func TestAnswersOnTheBridgeOfAVLAN(t *testing.T) {
+	w := largeWorld(t, 1, 1)
+	w.Guests[0].Config = mustParse(t, "[OPTIONS]\nenable: 1\npolicy_in: REJECT\n", Guest, nil)
+	w.Guests[0].NICs[0].VLAN = 5
+	table, ok := w.Compile().Table(GuestTable)
+	require.True(t, ok)
+	answers, ok := table.Set("answers")
+	require.True(t, ok)
+	require.Len(t, answers.Elements, 2)
+	require.Equal(t, "vmbr0", ifaceName(answers.Elements[0].Key[0].Lo))
+	require.Equal(t, "vmbr0v5", ifaceName(answers.Elements[1].Key[0].Lo))
+}

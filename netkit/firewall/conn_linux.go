@@ -21,7 +21,8 @@ type Conn struct {
 	ns *os.File
 	mu sync.Mutex // one change at a time: each begins with a look at what is there
 
-	known map[Feature]error // what the kernel answered for features; guarded by mu
+	known map[Feature]bool // features that the kernel has; guarded by mu
+	have  held             // guarded by mu
 }
 
 // Dial opens a connection in ns, which may be closed afterwards.
@@ -36,13 +37,20 @@ func Dial(ctx context.Context, ns *netkit.NS) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("firewall: dial: %w", err)
 	}
-	return &Conn{ns: f, known: map[Feature]error{}}, nil
+	return &Conn{ns: f, known: map[Feature]bool{}}, nil
 }
 
 // Close releases the namespace. What was applied stays.
 func (c *Conn) Close() error { return c.ns.Close() }
 
-func (c *Conn) nft() (*nftables.Conn, error) {
+// reader opens a socket for questions. The caller ends it with CloseLasting.
+func (c *Conn) reader() (*nftables.Conn, error) {
+	return nftables.New(nftables.WithNetNSFd(int(c.ns.Fd())), nftables.AsLasting(), nftables.WithSockOptions(largeDumps))
+}
+
+// writer collects one transaction. Its socket, opened by Flush, fits what is sent, which the library leaves to sockets without
+// options.
+func (c *Conn) writer() (*nftables.Conn, error) {
 	return nftables.New(nftables.WithNetNSFd(int(c.ns.Fd())))
 }
 
@@ -71,9 +79,32 @@ func (c *Conn) Release(ctx context.Context, ports ...string) error {
 	return nil
 }
 
+// Closed lists the ports that are closed, sorted.
+func (c *Conn) Closed(ctx context.Context) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have, err := c.current(ctx)
+	if err != nil {
+		return nil, &OpError{"list closed ports", err}
+	}
+	return have.closedPorts(), nil
+}
+
+// Foreign tells whether anybody else has changed any rules of the namespace since the last change by c, or c has made none. The
+// package's tables need not be among what was changed: Apply looks.
+func (c *Conn) Foreign(ctx context.Context) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	gen, err := c.generation(ctx)
+	if err != nil {
+		return false, &OpError{"look for changes", err}
+	}
+	return c.have.state == nil || c.have.gen != gen, nil
+}
+
 // guard changes the closed ports, checks that the kernel has them, and returns those it had.
 func (c *Conn) guard(ctx context.Context, change func(closed []string) []string) ([]string, error) {
-	have, err := c.read(ctx, GuardTable)
+	have, err := c.current(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,65 +117,16 @@ func (c *Conn) guard(ctx context.Context, change func(closed []string) []string)
 			return nil, fmt.Errorf("%w: %q is no name of a device", netkit.ErrBadLink, name)
 		}
 	}
-	_, err = c.change(ctx, have, []*Table{guardTable(closed)}, GuardTable)
+	if slices.Equal(closed, before) {
+		return before, nil
+	}
+	_, err = c.change(ctx, []*Table{guardTable(closed)}, GuardTable)
 	return before, err
-}
-
-// change carries out a plan in one transaction and reads back whether it holds. If that fails, the tables are made anew,
-// once: what the kernel has may not be what it says, and somebody else may have been at it.
-func (c *Conn) change(ctx context.Context, have *State, want []*Table, names ...string) (Steps, error) {
-	steps := Plan(have, want, names...)
-	if len(steps) == 0 {
-		return nil, nil
-	}
-	err := c.carryOut(ctx, steps, want, names)
-	if err == nil || unsupported(err) || ctx.Err() != nil {
-		return steps, err
-	}
-	if have, err2 := c.read(ctx, names...); err2 == nil && len(have.Tables) > 0 {
-		steps = rebuild(have, want, names...)
-		err = c.carryOut(ctx, steps, want, names)
-	}
-	return steps, err
-}
-
-func (c *Conn) carryOut(ctx context.Context, steps Steps, want []*Table, names []string) error {
-	if err := c.commit(ctx, steps); err != nil {
-		return err
-	}
-	now, err := c.read(ctx, names...)
-	if err != nil {
-		return err
-	}
-	if rest := Plan(now, want, names...); len(rest) > 0 {
-		return fmt.Errorf("%w: %v", ErrUnverified, rest[0])
-	}
-	return nil
-}
-
-// commit sends steps as one transaction: all of them, or none.
-func (c *Conn) commit(ctx context.Context, steps Steps) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	nft, err := c.nft()
-	if err != nil {
-		return err
-	}
-	for _, s := range steps {
-		if err := s.send(nft); err != nil {
-			return fmt.Errorf("%v: %w", s, err)
-		}
-	}
-	return nft.Flush()
 }
 
 // send queues a step.
 func (s Step) send(nft *nftables.Conn) error {
-	t := &nftables.Table{Name: s.Table.Name, Family: nftables.TableFamilyINet}
-	if s.Table.Family == "bridge" {
-		t.Family = nftables.TableFamilyBridge
-	}
+	t := &nftables.Table{Name: s.Table.Name, Family: s.Table.family()}
 	switch s.Change {
 	case DeleteTable:
 		nft.DelTable(t)
@@ -164,6 +146,13 @@ func (s Step) send(nft *nftables.Conn) error {
 		s.sendHelper(nft, t)
 	}
 	return nil
+}
+
+func (t *Table) family() nftables.TableFamily {
+	if t.Family == "bridge" {
+		return nftables.TableFamilyBridge
+	}
+	return nftables.TableFamilyINet
 }
 
 func (s Step) sendSet(nft *nftables.Conn, t *nftables.Table) error {

@@ -14,7 +14,7 @@ import (
 )
 
 // dialNew opens a connection in a namespace of its own.
-func dialNew(t *testing.T) (*Conn, *netkit.NS) {
+func dialNew(t testing.TB) (*Conn, *netkit.NS) {
 	need.Root(t)
 	ns, err := netkit.NewNS()
 	require.NoError(t, err)
@@ -26,7 +26,7 @@ func dialNew(t *testing.T) (*Conn, *netkit.NS) {
 }
 
 // bridges tells whether the kernel filters bridges with all that the ruleset needs.
-func bridges(t *testing.T, c *Conn) bool {
+func bridges(t testing.TB, c *Conn) bool {
 	missing, err := c.missing(t.Context(), newRandom(1).world(t).Compile())
 	require.NoError(t, err)
 	return missing == nil

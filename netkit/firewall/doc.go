@@ -28,8 +28,14 @@
 // Proxmox's policies reject, by a guest that rejects nothing else; and a guest's rejections are answered to whoever sends to
 // its MAC on its bridge, whatever the VLAN.
 //
+// A Conn remembers what the kernel held after its last change, and the kernel numbers the changes of a namespace's ruleset: while
+// nobody else changes rules, Apply reads nothing before it writes, and each transaction is refused by the kernel if somebody
+// was faster. What a transaction touched is read back; of sets with thousands of elements, elements between which no message of
+// the transaction fits.
+//
 // What is not here: the forward direction and vnet files are read and written but have no effect, as in the iptables
-// generation. Setting the sysctls of [Sysctls], the log daemon and the reading of Proxmox's guest configurations belong to others.
+// generation. Setting the sysctls of [Sysctls] and the reading of Proxmox's
+// guest configurations belong to others; package nflog reads what rules log.
 //
 // Everything but Conn is pure. Values may be read by any number of goroutines as long as none changes them; a Conn is safe
 // for concurrent use, with one Apply at a time. Apply needs CAP_NET_ADMIN, and nf_conntrack_bridge, nft_meta_bridge and

@@ -267,3 +267,7 @@ func parseQueues(v string) (from, to int, ok bool) {
 	to, err2 := strconv.Atoi(last)
 	return from, to, err == nil && err2 == nil && digits(first) && digits(last) && from <= to && to <= 65535
 }
+
+// Enabled tells whether cluster.fw, which may be nil, has any node filter anything at a time: its enable is 1, or a time that is
+// less than a minute past.
+func (c *Config) Enabled(now time.Time) bool { return c.clusterEnabled(now) }

@@ -32,3 +32,9 @@ func (c *Conn) Apply(context.Context, *Ruleset) (*Report, error) { return nil, e
 
 // Read is unsupported on this system.
 func (c *Conn) Read(context.Context) (*State, error) { return nil, errNotLinux }
+
+// Closed is unsupported on this system.
+func (c *Conn) Closed(context.Context) ([]string, error) { return nil, errNotLinux }
+
+// Foreign is unsupported on this system.
+func (c *Conn) Foreign(context.Context) (bool, error) { return false, errNotLinux }

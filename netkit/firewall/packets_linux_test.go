@@ -22,12 +22,12 @@ import (
 
 // lan is a node with a bridge, and machines on it in namespaces of their own. The node is 192.0.2.1.
 type lan struct {
-	t    *testing.T
+	t    testing.TB
 	c    *Conn
 	node *netkit.NS
 }
 
-func newLAN(t *testing.T) *lan {
+func newLAN(t testing.TB) *lan {
 	c, ns := dialNew(t)
 	need.That(t, "nf_conntrack_bridge", bridges(t, c), "connection tracking, names and rejecting on bridges")
 	l := &lan{t, c, ns}
@@ -50,7 +50,7 @@ func (l *lan) in(ns *netkit.NS, fn func(h *netlink.Handle)) {
 	fn(h)
 }
 
-func address(t *testing.T, h *netlink.Handle, l netlink.Link, cidr string) {
+func address(t testing.TB, h *netlink.Handle, l netlink.Link, cidr string) {
 	a, err := netlink.ParseAddr(cidr)
 	require.NoError(t, err)
 	a.Flags = unix.IFA_F_NODAD

@@ -104,3 +104,27 @@ func TestSysctls(t *testing.T) {
 	require.Equal(t, map[string]string{"net/netfilter/nf_conntrack_max": "303104", "net/netfilter/nf_conntrack_tcp_timeout_established": "7875",
 		"net/netfilter/nf_conntrack_tcp_timeout_syn_recv": "60"}, Sysctls(host))
 }
+
+// BenchmarkPlanNothing compares a large ruleset with itself.
+func BenchmarkPlanNothing(b *testing.B) {
+	rs := largeWorld(b, 1000, 100000).Compile()
+	have := (&State{}).after(Plan(&State{}, rs.Tables, HostTable, GuestTable))
+	for b.Loop() {
+		if steps := Plan(have, rs.Tables, HostTable, GuestTable); len(steps) > 0 {
+			b.Fatal(steps)
+		}
+	}
+}
+
+// TestAfter: what a plan makes of a state is what it was made for.
+func TestAfter(t *testing.T) {
+	have := &State{}
+	for seed := range uint64(20) {
+		want := newRandom(seed).world(t).Compile()
+		steps := Plan(have, want.Tables, HostTable, GuestTable)
+		have = have.after(steps)
+		require.Empty(t, Plan(have, want.Tables, HostTable, GuestTable), "seed %d", seed)
+	}
+	have = have.after(Plan(have, nil, HostTable, GuestTable))
+	require.Empty(t, have.Tables)
+}

@@ -40,10 +40,11 @@ func (c *Conn) read(ctx context.Context, names ...string) (*State, error) {
 var errVanished = errors.New("table vanished")
 
 func (c *Conn) readOnce(names []string) (*State, error) {
-	nft, err := c.nft()
+	nft, err := c.reader()
 	if err != nil {
 		return nil, err
 	}
+	defer nft.CloseLasting()
 	out := &State{Tables: map[string]*TableState{}}
 	chains := map[nftables.TableFamily][]*nftables.Chain{}
 	tables, err := nft.ListTables()
@@ -82,15 +83,11 @@ func readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*n
 		if ch.Priority != nil && state.Hook != "" {
 			state.Priority = int(*ch.Priority)
 		}
-		rules, err := nft.GetRules(t, ch)
+		tags, err := readTags(nft, t, ch.Name)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range rules {
-			comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-			tag, _ := strings.CutPrefix(comment, commentPrefix)
-			state.Tags = append(state.Tags, tag)
-		}
+		state.Tags = tags
 		out.Chains[ch.Name] = state
 	}
 	sets, err := nft.GetSets(t)
@@ -115,6 +112,21 @@ func readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*n
 	}
 	slices.Sort(out.Helpers)
 	return out, nil
+}
+
+// readTags reads the tags of a chain's rules.
+func readTags(nft *nftables.Conn, t *nftables.Table, chain string) ([]string, error) {
+	rules, err := nft.GetRules(t, &nftables.Chain{Name: chain, Table: t})
+	if err != nil {
+		return nil, err
+	}
+	var tags []string
+	for _, r := range rules {
+		comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
+		tag, _ := strings.CutPrefix(comment, commentPrefix)
+		tags = append(tags, tag)
+	}
+	return tags, nil
 }
 
 func hookName(ch *nftables.Chain) string {

@@ -2,6 +2,7 @@ package firewall
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -192,6 +193,9 @@ func (t *TableState) compatible(want *Table) bool {
 
 // planElements takes out what is not wanted before it puts in what is: elements must not overlap in between.
 func planElements(have []Element, t *Table, s *Set) Steps {
+	if slices.EqualFunc(have, s.Elements, Element.equal) {
+		return nil
+	}
 	wanted := make(map[string]bool, len(s.Elements))
 	for _, e := range s.Elements {
 		wanted[e.id()] = true
@@ -219,6 +223,8 @@ func planElements(have []Element, t *Table, s *Set) Steps {
 	return out
 }
 
+func (e Element) equal(o Element) bool { return e.Verdict == o.Verdict && slices.Equal(e.Key, o.Key) }
+
 // id is all of an element in one text.
 func (e Element) id() string {
 	var b strings.Builder
@@ -233,19 +239,26 @@ func (e Element) id() string {
 // leftovers deletes what nothing refers to any more.
 func (t *TableState) leftovers(want *Table) Steps {
 	bare := &Table{Family: want.Family, Name: want.Name}
+	chains, sets := make(map[string]bool, len(want.Chains)), make(map[string]bool, len(want.Sets))
+	for _, c := range want.Chains {
+		chains[c.Name] = true
+	}
+	for _, s := range want.Sets {
+		sets[s.Name] = true
+	}
 	var out Steps
 	for _, name := range sortedKeys(t.Chains) {
-		if _, ok := want.Chain(name); !ok { // emptied first: chains call each other
+		if !chains[name] { // emptied first: chains call each other
 			out = append(out, Step{Change: SetRules, Table: bare, Chain: &Chain{Name: name}})
 		}
 	}
 	for _, name := range sortedKeys(t.Sets) {
-		if _, ok := want.Set(name); !ok {
+		if !sets[name] {
 			out = append(out, Step{Change: DeleteSet, Table: bare, Set: &Set{Name: name}})
 		}
 	}
 	for _, name := range sortedKeys(t.Chains) {
-		if _, ok := want.Chain(name); !ok {
+		if !chains[name] {
 			out = append(out, Step{Change: DeleteChain, Table: bare, Chain: &Chain{Name: name}})
 		}
 	}
@@ -264,4 +277,57 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// after is the state when steps of a plan for s have been carried out. s stays as it is.
+func (s *State) after(steps Steps) *State {
+	out := &State{Tables: maps.Clone(s.Tables)}
+	if out.Tables == nil {
+		out.Tables = map[string]*TableState{}
+	}
+	fresh := map[string]bool{}
+	for _, step := range steps {
+		name := step.Table.Name
+		switch step.Change {
+		case DeleteTable:
+			delete(out.Tables, name)
+			continue
+		case AddTable:
+			out.Tables[name], fresh[name] = &TableState{Family: step.Table.Family, Chains: map[string]ChainState{}, Sets: map[string]SetState{}}, true
+			continue
+		}
+		if !fresh[name] {
+			old := out.Tables[name]
+			out.Tables[name], fresh[name] = &TableState{Family: old.Family, Helpers: slices.Clone(old.Helpers), Chains: maps.Clone(old.Chains), Sets: maps.Clone(old.Sets)}, true
+		}
+		out.Tables[name].take(step)
+	}
+	return out
+}
+
+// take carries a step out.
+func (t *TableState) take(s Step) {
+	switch s.Change {
+	case AddChain:
+		t.Chains[s.Chain.Name] = ChainState{Hook: s.Chain.Hook, Priority: s.Chain.Priority}
+	case SetRules:
+		ch := t.Chains[s.Chain.Name]
+		ch.Tags = s.Chain.tags()
+		t.Chains[s.Chain.Name] = ch
+	case DeleteChain:
+		delete(t.Chains, s.Chain.Name)
+	case AddSet, AddElements, DeleteElements:
+		state := SetState{Kind: s.Set.Kind()}
+		if !s.Set.Meter {
+			state.Elements = s.Set.Elements
+		}
+		t.Sets[s.Set.Name] = state
+	case DeleteSet:
+		delete(t.Sets, s.Set.Name)
+	case AddHelper:
+		t.Helpers = append(t.Helpers, s.Helper)
+		slices.Sort(t.Helpers)
+	case DeleteHelper:
+		t.Helpers = slices.DeleteFunc(t.Helpers, func(name string) bool { return name == s.Helper })
+	}
 }

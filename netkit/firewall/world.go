@@ -48,6 +48,7 @@ type NIC struct {
 	Number   int              // N of netN
 	MAC      net.HardwareAddr // of the guest's side, six bytes
 	Bridge   string
+	VLAN     int          // its tag, 0 for none; a bridge that knows no VLANs has a bridge BRIDGEvTAG for it
 	Firewall bool         // the NIC's firewall flag
 	Addrs    []netip.Addr // fixed addresses of a container's NIC
 }
@@ -60,7 +61,9 @@ func (g *GuestConfig) Port(n NIC) string {
 	return fmt.Sprintf("tap%di%d", g.ID, n.Number)
 }
 
-// filtered tells whether a NIC's traffic is filtered as the guest's.
+// Filtered tells whether a NIC's traffic is filtered as the guest's.
+func (w *World) Filtered(g *GuestConfig, n NIC) bool { return w.filtered(g, n) }
+
 func (w *World) filtered(g *GuestConfig, n NIC) bool {
 	return w.on() && n.Firewall && g.Config.flag("enable", false)
 }
