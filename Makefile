@@ -3,11 +3,11 @@ GO       ?= go
 BIN      ?= bin
 CACHE    ?= .cache
 # What the tests may not skip: a missing one fails them.
-REQUIRE  ?= root,qemu-system-x86_64,qemu-img,nft,ip,isoinfo,tinyguest
+REQUIRE  ?= root,qemu-system-x86_64,qemu-img,nft,ip,isoinfo,tinyguest,qemu10,ceph-mon,rbd,qemu-io,librbd-dev,tgtd,iscsi-ls
 
 export CGO_ENABLED = 0
 
-.PHONY: build deps guest demo test test-clients bench check acceptance generate clean
+.PHONY: build deps guest qemu10 lab demo test test-lab test-clients bench soak check acceptance generate clean
 
 build:
 	$(GO) build -trimpath -o $(BIN)/ ./daemon/cmd/gpved ./daemon/cmd/gpvectl
@@ -23,11 +23,30 @@ guest: deps
 demo: deps guest build
 	@$(GO) run ./internal/demo -gpved $(BIN)/gpved -guest $(CACHE)/tinyguest/disk.qcow2 $(if $(KEEP),-keep)
 
-test: deps guest
+# A second QEMU, of Debian's backports, unpacked beside the system's.
+qemu10: deps
+	@.ci/qemu10 $(CACHE)/qemu10
+
+# What talks to QEMU is tested on both.
+test: deps guest qemu10
 	GPVE_TEST_REQUIRE=$(REQUIRE) CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	GPVE_QEMU=$(CURDIR)/$(CACHE)/qemu10/qemu-system-x86_64 GPVE_TEST_REQUIRE=$(REQUIRE) CGO_ENABLED=1 \
+		$(GO) test -race -timeout 20m ./qmp/... ./examples/01-qmp ./examples/02-machine
+	GPVE_TEST_REQUIRE=$(REQUIRE) $(GO) test ./qmp/goqemu # go-qemu's own monitor is left out under -race, as it has races
+
+# The kernel lab's image: Debian's kernel with ZFS and a root file system, kept in the user's cache folder.
+lab: deps
+	@$(GO) run ./internal/lab image
+
+test-lab: deps guest lab
+	@$(GO) run ./internal/lab test
 
 test-clients: deps guest build
 	cd internal/clienttest && GPVED=$(CURDIR)/$(BIN)/gpved GPVE_TINYGUEST=$(CURDIR)/$(CACHE)/tinyguest $(GO) test -count=1 -timeout 15m ./...
+
+# Long runs; the tests have short forms of them.
+soak: deps
+	GPVE_SOAK_SESSIONS=100000 $(GO) test -count=1 -v -timeout 30m -run 'TestSoak' ./qmp
 
 bench: deps guest
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -41,6 +41,9 @@ type Config struct {
 	// DataDir holds everything that gpved keeps: state, certificates, images, logs. It is where the file lies, or is given
 	// to the command; it is no key of the file.
 	DataDir string `yaml:"-"`
+	// AdoptNode starts even if the guests of the state belong to a node of another name: see ErrRenamed. It is no key of the
+	// file, since it is for one start.
+	AdoptNode bool `yaml:"-"`
 }
 
 // ServerConfig is about the API's listener.
@@ -62,6 +65,9 @@ type AgentConfig struct {
 type NetworkConfig struct {
 	InterfacesFile string         `yaml:"interfacesFile,omitempty"` // default /etc/network/interfaces
 	Bridges        []BridgeConfig `yaml:"bridges,omitempty"`        // made by gpved at its start
+	// ConfirmSeconds is how long an applied network configuration waits for a request that gets through to the node; without
+	// one the former comes back. Default 60; -1 keeps it in any case.
+	ConfirmSeconds int `yaml:"confirmSeconds,omitempty"`
 }
 
 // BridgeConfig is a bridge that gpved makes.

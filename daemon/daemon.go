@@ -19,6 +19,8 @@ import (
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/internal/console"
 	"github.com/turtacn/go-proxmox/internal/datacenter"
+	"github.com/turtacn/go-proxmox/internal/disks"
+	"github.com/turtacn/go-proxmox/internal/guestfw"
 	"github.com/turtacn/go-proxmox/internal/hostnet"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/internal/node"
@@ -27,9 +29,9 @@ import (
 	"github.com/turtacn/go-proxmox/internal/vm/cloudinit"
 	"github.com/turtacn/go-proxmox/internal/volume"
 	"github.com/turtacn/go-proxmox/netkit"
+	"github.com/turtacn/go-proxmox/netkit/firewall"
+	"github.com/turtacn/go-proxmox/netkit/firewall/nflog"
 	"github.com/turtacn/go-proxmox/proxmoxapi"
-	"github.com/turtacn/go-proxmox/storage"
-	"github.com/turtacn/go-proxmox/storage/dir"
 )
 
 // Daemon is a gpved that has opened everything and answers nothing yet. Run makes it answer; Close gives up without running.
@@ -41,18 +43,20 @@ type Daemon struct {
 	store   cluster.Store
 	netConn *netkit.Conn
 	netNS   *netkit.NS
+	rules   *firewall.Conn
 	tasks   *task.Engine
 	access  *access.Service
 	volumes *volume.Service
+	disks   *disks.Service
 	net     *hostnet.Service
+	guestfw *guestfw.Service
 	inv     *inventory.Inventory
 	node    *node.Service
 	center  *datacenter.Service
 	vms     *vm.Service
 	console *console.Service
 	handler *proxmoxapi.Handler
-	cert    tls.Certificate
-	print   string // SHA-256 of the certificate
+	cert    *certificate
 }
 
 // New opens the state of an initialized data directory and builds the services. It starts nothing.
@@ -71,14 +75,8 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.log, d.logFile, err = newLogger(cfg); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	if d.cert, err = tls.LoadX509KeyPair(cfg.Server.TLSCertFile, cfg.Server.TLSKeyFile); err != nil {
-		return fmt.Errorf("certificate: %w", err)
-	}
-	if d.print, err = fingerprint(cfg.Server.TLSCertFile); err != nil {
+	if d.cert, err = openCertificate(cfg, d.log, time.Now); err != nil {
 		return err
-	}
-	if left := time.Until(d.cert.Leaf.NotAfter); left < expiryWarning {
-		d.log.Warn("the certificate of the API expires", "file", cfg.Server.TLSCertFile, "at", d.cert.Leaf.NotAfter)
 	}
 	if warning := reachWarning(cfg.DataDir); warning != "" {
 		d.log.Warn(warning)
@@ -90,14 +88,14 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.store, err = openState(cfg.DataDir); err != nil {
 		return err
 	}
+	if err := claimNode(ctx, d.store, cfg.DataDir, cfg.Agent.NodeName, cfg.AdoptNode); err != nil {
+		return err
+	}
 	if _, err := makeDataDir(cfg); err != nil {
 		return err
 	}
 	return d.build(ctx)
 }
-
-// expiryWarning is how long before its end a certificate is worth a warning at the start.
-const expiryWarning = 30 * 24 * time.Hour
 
 // build makes the services in the order in which they stand on each other.
 func (d *Daemon) build(ctx context.Context) (err error) {
@@ -113,14 +111,17 @@ func (d *Daemon) build(ctx context.Context) (err error) {
 		return err
 	}
 	d.inv = inventory.New(d.store, d.log)
-	reg, err := storage.NewRegistry(dir.Backend(nil))
+	reg, err := storageDrivers(d.cfg, d.log)
 	if err != nil {
 		return err
 	}
 	d.volumes, err = volume.New(d.store, d.tasks, d.access, reg, &volume.Options{
-		Node: name, LocalPath: localPath(d.cfg.DataDir), Logger: d.log,
+		Node: name, LocalPath: localPath(d.cfg.DataDir), PrivDir: privPath(d.cfg.DataDir), Logger: d.log,
 	})
 	if err != nil {
+		return err
+	}
+	if d.disks, err = disks.New(d.tasks, d.access, d.volumes, disks.Options{Node: name, Logger: d.log}); err != nil {
 		return err
 	}
 	if err := d.buildNet(ctx); err != nil {
@@ -131,7 +132,7 @@ func (d *Daemon) build(ctx context.Context) (err error) {
 		return err
 	}
 	d.node, err = node.New(host, node.Options{
-		Name: name, Version: Version(), Fingerprint: func() string { return d.print }, Can: d.access.Can, AllowPower: d.cfg.Agent.AllowHostPower,
+		Name: name, Version: Version(), Fingerprint: d.cert.fingerprint, Can: d.access.Can, AllowPower: d.cfg.Agent.AllowHostPower,
 		Console: func(ctx context.Context) string { return d.center.Console(ctx) },
 	})
 	if err != nil {
@@ -150,7 +151,7 @@ func (d *Daemon) build(ctx context.Context) (err error) {
 		Node: name, Store: d.store, Tasks: d.tasks, Access: d.access, Volumes: d.volumes, Network: d.net, Inventory: d.inv, Host: facts,
 		RunDir: d.cfg.Agent.RunDir, UIDs: d.uids(), Settings: d.center, Logger: d.log,
 	})
-	d.console = console.New(d.access, d.tasks, d.vms, d.certificatePEM)
+	d.console = console.New(d.access, d.tasks, d.vms, d.cert.PEM)
 	return nil
 }
 
@@ -165,7 +166,18 @@ func (d *Daemon) buildNet(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.net, err = hostnet.New(hostnet.Options{Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName, Access: d.access})
+	if d.rules, err = firewall.Dial(ctx, d.netNS); err != nil {
+		return err
+	}
+	d.guestfw = guestfw.New(guestfw.Options{
+		Node: d.cfg.Agent.NodeName, Store: d.store, Kernel: d.rules, Facts: guestfw.Facts(d.netNS, outboundAddress), Sysctls: guestfw.Sysctls(d.netNS),
+		Packets: func(ctx context.Context) (guestfw.PacketSource, error) { return nflog.Listen(ctx, d.netNS, 0) },
+		LogFile: firewallLog(d.cfg.DataDir), Logger: d.log,
+	})
+	d.net, err = hostnet.New(hostnet.Options{
+		Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName, Access: d.access, Guard: d.guestfw,
+		Tasks: d.tasks, ConfirmTime: time.Duration(d.cfg.Network.ConfirmSeconds) * time.Second, Logger: d.log,
+	})
 	return err
 }
 
@@ -184,7 +196,11 @@ func (d *Daemon) route() {
 	proxmoxapi.RegisterDatacenter(r, d.center)
 	proxmoxapi.RegisterNodes(r, d.node)
 	proxmoxapi.RegisterHostNetwork(r, d.net)
+	proxmoxapi.RegisterClusterFirewall(r, d.guestfw)
+	proxmoxapi.RegisterNodeFirewall(r, d.guestfw)
+	proxmoxapi.RegisterGuestFirewall(r, d.guestfw)
 	proxmoxapi.RegisterStorage(r, d.volumes)
+	proxmoxapi.RegisterDisks(r, d.disks)
 	proxmoxapi.RegisterTasks(r, task.NewAPI(d.tasks, d.access))
 	proxmoxapi.RegisterVMs(r, d.vms)
 	proxmoxapi.RegisterConsoles(r, d.console)
@@ -215,7 +231,7 @@ func (d *Daemon) Run(ctx context.Context, ready func(addr net.Addr)) (err error)
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	back, alive := errgroup.WithContext(background)
-	for _, run := range []func(context.Context) error{d.inv.Run, d.access.Run, d.volumes.Run, d.center.Run} {
+	for _, run := range []func(context.Context) error{d.inv.Run, d.access.Run, d.volumes.Run, d.center.Run, d.guestfw.Run, d.cert.Run} {
 		back.Go(func() error { return ended(background, run(alive)) })
 	}
 	ctx, stop := context.WithCancel(ctx)
@@ -255,10 +271,10 @@ func (d *Daemon) serve(ctx context.Context, l net.Listener, ready func(net.Addr)
 	if ready != nil {
 		ready(l.Addr())
 	}
-	return ended(ctx, d.handler.Serve(ctx, l, &tls.Config{Certificates: []tls.Certificate{d.cert}, MinVersion: tls.VersionTLS12}))
+	return ended(ctx, d.handler.Serve(ctx, l, &tls.Config{GetCertificate: d.cert.GetCertificate, MinVersion: tls.VersionTLS12}))
 }
 
-// startOnBoot starts the guests that want it, once after each start of the host.
+// startOnBoot has the guests started that want it, once after each start of the host.
 func (d *Daemon) startOnBoot(ctx context.Context) {
 	select {
 	case <-d.tasks.Ready():
@@ -269,11 +285,13 @@ func (d *Daemon) startOnBoot(ctx context.Context) {
 	if !ok {
 		return
 	}
-	d.vms.StartOnBoot(ctx)
-	if ctx.Err() != nil {
-		return // the next start of gpved goes on
+	if err := d.vms.StartOnBoot(ctx); err != nil {
+		if ctx.Err() == nil {
+			d.log.Error("the start of the guests at boot could not be submitted", "err", err)
+		}
+		return // the next start of gpved tries again
 	}
-	if err := boot.done(); err != nil {
+	if err := boot.done(); err != nil { // the task itself survives gpved
 		d.log.Warn("the start of the guests at boot is not noted down", "err", err)
 	}
 }
@@ -289,6 +307,10 @@ func ended(ctx context.Context, err error) error {
 // Close releases what New opened. Run does it by itself.
 func (d *Daemon) Close() error {
 	var errs []error
+	if d.rules != nil {
+		errs = append(errs, d.rules.Close())
+		d.rules = nil
+	}
 	if d.netConn != nil {
 		d.netConn.Close()
 		d.netConn = nil

@@ -14,7 +14,11 @@ import (
 func statePath(dir string) string { return filepath.Join(dir, "state") }
 func logPath(dir string) string   { return filepath.Join(dir, "log") }
 func localPath(dir string) string { return filepath.Join(dir, "local") }
+func privPath(dir string) string  { return filepath.Join(dir, "priv") }
 func pkiPath(dir string) string   { return filepath.Join(dir, "pki") }
+
+// firewallLog is what the firewall's rules log.
+func firewallLog(dir string) string { return filepath.Join(logPath(dir), "pve-firewall.log") }
 
 func stateFile(dir string) string { return filepath.Join(statePath(dir), "gpve.db") }
 
@@ -32,7 +36,7 @@ func makeDataDir(cfg *Config) (*dataDir, error) {
 			return d, err
 		}
 	}
-	for _, path := range []string{statePath(cfg.DataDir), logPath(cfg.DataDir)} {
+	for _, path := range []string{statePath(cfg.DataDir), logPath(cfg.DataDir), privPath(cfg.DataDir)} {
 		if err := d.make(path, 0o700); err != nil {
 			return d, err
 		}
@@ -87,7 +91,7 @@ func foreign(dir string) (string, error) {
 	}
 	for _, e := range entries {
 		switch name := e.Name(); name {
-		case "state", "log", "local", "pki", "run", "lost+found":
+		case "state", "log", "local", "priv", "pki", "run", "lost+found":
 		default:
 			if !strings.HasPrefix(name, "."+ConfigFile+".") { // left by a crash while it was written
 				return name, nil

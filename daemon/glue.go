@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/internal/atomicfile"
@@ -37,11 +38,15 @@ func newLogger(cfg *Config) (*slog.Logger, io.Closer, error) {
 	return slog.New(slog.NewTextHandler(out, o)), file, nil
 }
 
-// logRequest notes down a request, for those who look for a fault. The query is not there: it may hold secrets.
+// logRequest notes down a request, for those who look for a fault. The query is not there: it may hold secrets. One of a
+// known caller shows that the node's network works.
 func (d *Daemon) logRequest(e proxmoxapi.AccessEntry) {
 	d.log.LogAttrs(context.Background(), slog.LevelDebug, "request", slog.String("remote", e.Remote), slog.String("user", e.AuthID),
 		slog.String("method", e.Method), slog.String("uri", e.URI), slog.Int("status", e.Status), slog.Int64("bytes", e.Bytes),
 		slog.Duration("took", e.Duration))
+	if e.AuthID != "" && e.Status >= 200 && e.Status < 400 {
+		d.net.Confirm(time.Now().Add(-e.Duration), e.Remote)
+	}
 }
 
 // storageRows are the enabled storages of this node for the list of resources.
@@ -74,14 +79,6 @@ func hostDNS(h *node.Host) cloudinit.DNS {
 		dns.Search = []string{d.Search}
 	}
 	return dns
-}
-
-func (d *Daemon) certificatePEM() string {
-	data, err := os.ReadFile(d.cfg.Server.TLSCertFile)
-	if err != nil {
-		return ""
-	}
-	return string(data)
 }
 
 // outboundAddress is the address of the host that others see, empty if it has none but loopback. Nothing is sent.

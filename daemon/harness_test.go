@@ -1,7 +1,6 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -173,21 +172,36 @@ func (h *house) vm(c *client.Client, p client.Params) {
 	require.NoError(h.t, h.task(c, "POST", "/nodes/"+testNode+"/qemu", p))
 }
 
-// stopGuests ends what the daemon left running.
+// stopGuests ends what the daemon left running: the processes that hold the lock of a guest's run folder.
 func (h *house) stopGuests() {
-	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	locks, err := filepath.Glob("/proc/[0-9]*/fd/3")
 	require.NoError(h.t, err)
-	for _, f := range files {
-		line, err := os.ReadFile(f)
-		if err != nil || !bytes.Contains(line, []byte(h.data("run"))) || !bytes.Contains(line, []byte("qemu-system")) {
+	for _, fd := range locks {
+		target, err := os.Readlink(fd)
+		if err != nil || !strings.HasPrefix(target, h.data("run")+"/") {
 			continue
 		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		pid, err := strconv.Atoi(strings.Split(fd, "/")[2])
 		require.NoError(h.t, err)
-		if p, err := os.FindProcess(pid); err == nil {
+		if p, err := os.FindProcess(pid); err == nil && pid != os.Getpid() {
 			p.Kill()
 		}
 	}
+}
+
+// logged waits until the logins of users are kept in the store, which happens some time after them: what is written from then on
+// is somebody else's doing.
+func (h *house) logged(users ...string) {
+	h.t.Helper()
+	require.Eventually(h.t, func() bool {
+		kv, err := h.d.store.Get(h.t.Context(), "/log/"+testNode)
+		for _, user := range users {
+			if err != nil || !strings.Contains(string(kv.Value), "successful auth for user '"+user+"'") {
+				return false
+			}
+		}
+		return err == nil
+	}, 20*time.Second, 10*time.Millisecond)
 }
 
 // reply is an answer as it came over the wire.

@@ -99,6 +99,11 @@ func newCA(node string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, er
 }
 
 func newLeaf(ca *x509.Certificate, caKey *ecdsa.PrivateKey, node string, names []string, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
+	return sign(leafTemplate(node, names, now), ca, caKey, now)
+}
+
+// leafTemplate is the certificate of a server with the names.
+func leafTemplate(node string, names []string, now time.Time) *x509.Certificate {
 	t := &x509.Certificate{
 		Subject:     pkix.Name{CommonName: node, Organization: []string{"go-proxmox"}},
 		NotAfter:    now.Add(serverLife),
@@ -112,17 +117,23 @@ func newLeaf(ca *x509.Certificate, caKey *ecdsa.PrivateKey, node string, names [
 			t.DNSNames = append(t.DNSNames, n)
 		}
 	}
-	return sign(t, ca, caKey, now)
+	return t
 }
 
-// sign completes the template and signs it; without a parent it signs itself.
+// sign completes the template with a new key and signs it; without a parent it signs itself.
 func sign(t, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
+	cert, err := signFor(t, key, parent, parentKey, now)
+	return cert, key, err
+}
+
+// signFor is sign for a key that is there already.
+func signFor(t *x509.Certificate, key *ecdsa.PrivateKey, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Time) (_ *x509.Certificate, err error) {
 	if t.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	t.NotBefore = now.Add(-time.Hour) // clients' clocks
 	if parent == nil {
@@ -130,10 +141,9 @@ func sign(t, parent *x509.Certificate, parentKey *ecdsa.PrivateKey, now time.Tim
 	}
 	der, err := x509.CreateCertificate(rand.Reader, t, parent, &key.PublicKey, parentKey)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cert, err := x509.ParseCertificate(der)
-	return cert, key, err
+	return x509.ParseCertificate(der)
 }
 
 // fingerprint returns the SHA-256 of the first certificate of a PEM file as AA:BB:….

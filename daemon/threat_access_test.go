@@ -64,6 +64,7 @@ func TestThreat29_WritingNeedsTheToken(t *testing.T) {
 		}
 	}
 	require.Greater(t, len(writing), 300)
+	h.logged("root@pam", "mallory@pve")
 	_, before, err := h.d.store.List(t.Context(), "/pve/")
 	require.NoError(t, err)
 	replies := make([]reply, 2*len(writing))
@@ -94,6 +95,7 @@ func TestThreat29_WritingNeedsTheToken(t *testing.T) {
 func TestThreat29_ReadingChangesNothing(t *testing.T) {
 	h := newHouse(t)
 	h.vm(h.root, client.Params{"vmid": 100})
+	h.logged("root@pam")
 	_, before, err := h.d.store.List(t.Context(), "/pve/")
 	require.NoError(t, err)
 	var reading []*schema.Endpoint

@@ -2,7 +2,6 @@ package proxmoxapi
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 )
 
@@ -19,8 +18,8 @@ type connKey struct{}
 
 // withConn is the ConnContext of Serve's http.Server.
 func withConn(ctx context.Context, c net.Conn) context.Context {
-	if secure, ok := c.(*tls.Conn); ok {
-		c = secure.NetConn()
+	if secure, ok := c.(*gatherConn); ok {
+		c = secure.out.trackedConn
 	}
 	t, ok := c.(*trackedConn)
 	if !ok {

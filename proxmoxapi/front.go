@@ -17,6 +17,7 @@ type front struct {
 	l        net.Listener
 	config   *tls.Config
 	opts     *Options
+	buffers  *sync.Pool // of gatherConn
 
 	ready  chan net.Conn
 	closed chan struct{}
@@ -36,9 +37,11 @@ func newFront(ctx context.Context, l net.Listener, config *tls.Config, opts *Opt
 		config = config.Clone()
 		config.MinVersion = max(config.MinVersion, tls.VersionTLS12)
 		config.NextProtos = []string{"http/1.1"}
+		// Answers are read whole: what small records at their beginning would gain, nobody sees.
+		config.DynamicRecordSizingDisabled = true
 	}
 	return &front{
-		stopping: ctx, l: l, config: config, opts: opts,
+		stopping: ctx, l: l, config: config, opts: opts, buffers: newBuffers(),
 		ready: make(chan net.Conn), closed: make(chan struct{}),
 		conns: map[*trackedConn]struct{}{}, perHost: map[string]int{},
 	}
@@ -116,7 +119,8 @@ func (f *front) welcome(conn *trackedConn) {
 		redirect(conn)
 		return
 	}
-	secure := tls.Server(conn, f.config)
+	out := &gatherer{trackedConn: conn, buffers: f.buffers}
+	secure := tls.Server(out, f.config)
 	if err := secure.HandshakeContext(f.stopping); err != nil {
 		secure.Close()
 		return
@@ -125,7 +129,7 @@ func (f *front) welcome(conn *trackedConn) {
 		secure.Close()
 		return
 	}
-	f.deliver(secure)
+	f.deliver(&gatherConn{secure, out})
 }
 
 func (f *front) deliver(conn net.Conn) {

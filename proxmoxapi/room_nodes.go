@@ -5,6 +5,7 @@ import (
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/proxmoxapi/upid"
 )
 
 // Nodes is what concerns a node itself, and /version.
@@ -36,13 +37,23 @@ func RegisterNodes(r *Registry, n Nodes) {
 // HostNetwork is /nodes/{node}/network.
 type HostNetwork interface {
 	GetNodesNetwork(context.Context, *schema.GetNodesNetwork) (call.Changes, error)
+	PostNodesNetwork(context.Context, *schema.PostNodesNetwork) (any, error)
+	PutNodesNetwork(context.Context, *schema.PutNodesNetwork) (upid.UPID, error)
+	DeleteNodesNetwork(context.Context, *schema.DeleteNodesNetwork) (any, error)
 	GetNodesNetworkIface(context.Context, *schema.GetNodesNetworkIface) (any, error)
+	PutNodesNetworkIface(context.Context, *schema.PutNodesNetworkIface) (any, error)
+	DeleteNodesNetworkIface(context.Context, *schema.DeleteNodesNetworkIface) (any, error)
 }
 
 // RegisterHostNetwork registers the methods of n.
 func RegisterHostNetwork(r *Registry, n HostNetwork) {
 	Handle(r, n.GetNodesNetwork)
+	Handle(r, n.PostNodesNetwork)
+	Handle(r, n.PutNodesNetwork)
+	Handle(r, n.DeleteNodesNetwork)
 	Handle(r, n.GetNodesNetworkIface)
+	Handle(r, n.PutNodesNetworkIface)
+	Handle(r, n.DeleteNodesNetworkIface)
 }
 
 // Datacenter is what concerns the cluster as a whole, and /pools.

@@ -6,8 +6,8 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
-// Storage is the subtree /storage, and /nodes/{node}/storage without metrics, downloads, pruning and file restore. Answers
-// that Proxmox VE's schema does not describe in full are maps or any.
+// Storage is the subtrees /storage, /nodes/{node}/scan, and /nodes/{node}/storage without metrics, with the question about
+// what an address holds. Answers that Proxmox VE's schema does not describe in full are maps or any.
 type Storage interface {
 	GetStorage(context.Context, *schema.GetStorage) ([]map[string]any, error)
 	PostStorage(context.Context, *schema.PostStorage) (schema.PostStorageReply, error)
@@ -29,6 +29,26 @@ type Storage interface {
 	PostNodesStorageContentVolume(context.Context, *schema.PostNodesStorageContentVolume) (string, error)
 	// PostNodesStorageUpload reads the file from call.UploadFrom.
 	PostNodesStorageUpload(context.Context, *schema.PostNodesStorageUpload) (string, error)
+	// PostNodesStorageDownloadUrl and PostNodesStorageOciRegistryPull answer the UPID of their task, as
+	// DeleteNodesStoragePrunebackups does.
+	PostNodesStorageDownloadUrl(context.Context, *schema.PostNodesStorageDownloadUrl) (string, error)
+	PostNodesStorageOciRegistryPull(context.Context, *schema.PostNodesStorageOciRegistryPull) (string, error)
+	GetNodesQueryUrlMetadata(context.Context, *schema.GetNodesQueryUrlMetadata) (schema.GetNodesQueryUrlMetadataReply, error)
+	GetNodesStoragePrunebackups(context.Context, *schema.GetNodesStoragePrunebackups) ([]schema.GetNodesStoragePrunebackupsRow, error)
+	DeleteNodesStoragePrunebackups(context.Context, *schema.DeleteNodesStoragePrunebackups) (string, error)
+	GetNodesStorageImportMetadata(context.Context, *schema.GetNodesStorageImportMetadata) (schema.GetNodesStorageImportMetadataReply, error)
+	GetNodesStorageIdentity(context.Context, *schema.GetNodesStorageIdentity) (any, error)
+	GetNodesStorageFileRestoreList(context.Context, *schema.GetNodesStorageFileRestoreList) (any, error)
+	GetNodesStorageFileRestoreDownload(context.Context, *schema.GetNodesStorageFileRestoreDownload) (any, error)
+
+	GetNodesScan(context.Context, *schema.GetNodesScan) ([]schema.GetNodesScanRow, error)
+	GetNodesScanCifs(context.Context, *schema.GetNodesScanCifs) ([]schema.GetNodesScanCifsRow, error)
+	GetNodesScanIscsi(context.Context, *schema.GetNodesScanIscsi) ([]schema.GetNodesScanIscsiRow, error)
+	GetNodesScanLvm(context.Context, *schema.GetNodesScanLvm) (any, error)
+	GetNodesScanLvmthin(context.Context, *schema.GetNodesScanLvmthin) (any, error)
+	GetNodesScanNfs(context.Context, *schema.GetNodesScanNfs) ([]schema.GetNodesScanNfsRow, error)
+	GetNodesScanPbs(context.Context, *schema.GetNodesScanPbs) ([]schema.GetNodesScanPbsRow, error)
+	GetNodesScanZfs(context.Context, *schema.GetNodesScanZfs) (any, error)
 }
 
 // RegisterStorage makes s answer its methods.
@@ -48,4 +68,21 @@ func RegisterStorage(r *Registry, s Storage) {
 	Handle(r, s.DeleteNodesStorageContentVolume)
 	Handle(r, s.PostNodesStorageContentVolume)
 	Handle(r, s.PostNodesStorageUpload)
+	Handle(r, s.PostNodesStorageDownloadUrl)
+	Handle(r, s.PostNodesStorageOciRegistryPull)
+	Handle(r, s.GetNodesQueryUrlMetadata)
+	Handle(r, s.GetNodesStoragePrunebackups)
+	Handle(r, s.DeleteNodesStoragePrunebackups)
+	Handle(r, s.GetNodesStorageImportMetadata)
+	Handle(r, s.GetNodesStorageIdentity)
+	Handle(r, s.GetNodesStorageFileRestoreList)
+	Handle(r, s.GetNodesStorageFileRestoreDownload)
+	Handle(r, s.GetNodesScan)
+	Handle(r, s.GetNodesScanCifs)
+	Handle(r, s.GetNodesScanIscsi)
+	Handle(r, s.GetNodesScanLvm)
+	Handle(r, s.GetNodesScanLvmthin)
+	Handle(r, s.GetNodesScanNfs)
+	Handle(r, s.GetNodesScanPbs)
+	Handle(r, s.GetNodesScanZfs)
 }

@@ -8,10 +8,13 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
 
-// VMs is the subtree /nodes/{node}/qemu without consoles. Methods that return a string start a task and return its UPID.
+// VMs is the subtree /nodes/{node}/qemu without consoles, and what a node does with all its guests. Methods that return a string start a task and return its UPID.
 type VMs interface {
 	GetNodesQemu(context.Context, *schema.GetNodesQemu) (any, error)
 	PostNodesQemu(context.Context, *schema.PostNodesQemu) (string, error)
+	PostNodesStartall(context.Context, *schema.PostNodesStartall) (string, error)
+	PostNodesStopall(context.Context, *schema.PostNodesStopall) (string, error)
+	PostNodesSuspendall(context.Context, *schema.PostNodesSuspendall) (string, error)
 	DeleteNodesQemuVmid(context.Context, *schema.DeleteNodesQemuVmid) (string, error)
 
 	GetNodesQemuConfig(context.Context, *schema.GetNodesQemuConfig) (map[string]any, error)
@@ -21,6 +24,7 @@ type VMs interface {
 	PutNodesQemuUnlink(context.Context, *schema.PutNodesQemuUnlink) (any, error)
 	PutNodesQemuResize(context.Context, *schema.PutNodesQemuResize) (string, error)
 	PostNodesQemuClone(context.Context, *schema.PostNodesQemuClone) (string, error)
+	PostNodesQemuMoveDisk(context.Context, *schema.PostNodesQemuMoveDisk) (string, error)
 	PostNodesQemuTemplate(context.Context, *schema.PostNodesQemuTemplate) (string, error)
 	GetNodesQemuFeature(context.Context, *schema.GetNodesQemuFeature) (any, error)
 
@@ -32,6 +36,9 @@ type VMs interface {
 	PostNodesQemuStatusReboot(context.Context, *schema.PostNodesQemuStatusReboot) (string, error)
 	PostNodesQemuStatusSuspend(context.Context, *schema.PostNodesQemuStatusSuspend) (string, error)
 	PostNodesQemuStatusResume(context.Context, *schema.PostNodesQemuStatusResume) (string, error)
+
+	PostNodesQemuMonitor(context.Context, *schema.PostNodesQemuMonitor) (string, error)
+	PutNodesQemuSendkey(context.Context, *schema.PutNodesQemuSendkey) (any, error)
 
 	GetNodesQemuCloudinit(context.Context, *schema.GetNodesQemuCloudinit) ([]vmconfig.Row, error)
 	PutNodesQemuCloudinit(context.Context, *schema.PutNodesQemuCloudinit) (any, error)
@@ -70,6 +77,9 @@ type VMs interface {
 func RegisterVMs(r *Registry, v VMs) {
 	Handle(r, v.GetNodesQemu)
 	Handle(r, v.PostNodesQemu)
+	Handle(r, v.PostNodesStartall)
+	Handle(r, v.PostNodesStopall)
+	Handle(r, v.PostNodesSuspendall)
 	Handle(r, v.DeleteNodesQemuVmid)
 	Handle(r, v.GetNodesQemuConfig)
 	Handle(r, v.PutNodesQemuConfig)
@@ -78,6 +88,7 @@ func RegisterVMs(r *Registry, v VMs) {
 	Handle(r, v.PutNodesQemuUnlink)
 	Handle(r, v.PutNodesQemuResize)
 	Handle(r, v.PostNodesQemuClone)
+	Handle(r, v.PostNodesQemuMoveDisk)
 	Handle(r, v.PostNodesQemuTemplate)
 	Handle(r, v.GetNodesQemuFeature)
 	Handle(r, v.GetNodesQemuStatusCurrent)
@@ -88,6 +99,8 @@ func RegisterVMs(r *Registry, v VMs) {
 	Handle(r, v.PostNodesQemuStatusReboot)
 	Handle(r, v.PostNodesQemuStatusSuspend)
 	Handle(r, v.PostNodesQemuStatusResume)
+	Handle(r, v.PostNodesQemuMonitor)
+	Handle(r, v.PutNodesQemuSendkey)
 	Handle(r, v.GetNodesQemuCloudinit)
 	Handle(r, v.PutNodesQemuCloudinit)
 	Handle(r, v.GetNodesQemuCloudinitDump)

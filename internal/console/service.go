@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,12 +16,12 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/ticket"
 )
 
-// Guests finds the sockets of guests. A guest that does not run is a call error.
+// Guests finds the streams of guests. A guest that does not run is a call error.
 type Guests interface {
 	// Exists is nil if there is such a guest on this node.
 	Exists(ctx context.Context, vmid int) error
-	// Screen returns the path of the guest's VNC socket, after the password was made the one that it asks for.
-	Screen(ctx context.Context, vmid int, password string) (path string, err error)
+	// Screen returns a new connection to the guest's VNC server, which asks for the password. The caller closes it.
+	Screen(ctx context.Context, vmid int, password string) (io.ReadWriteCloser, error)
 	// Terminal returns the path of a serial port's socket; serial is serialN, or empty for the one that the guest prefers.
 	Terminal(ctx context.Context, vmid int, serial string) (path string, err error)
 }
@@ -131,11 +132,7 @@ func (s *Service) PostNodesQemuVncproxy(ctx context.Context, req *schema.PostNod
 		return nil, err
 	}
 	p, err := s.begin(ctx, &session{vmid: vmid, open: func(ctx context.Context) (stream, error) {
-		path, err := s.guests.Screen(ctx, vmid, password)
-		if err != nil {
-			return nil, err
-		}
-		return s.dial(ctx, path)
+		return s.guests.Screen(ctx, vmid, password)
 	}}, password)
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ type guests struct {
 	mu        sync.Mutex
 	passwords map[int]string // last password of each screen
 	serials   []string
+	dial      func(ctx context.Context, name string) (stream, error)
 }
 
 func (g *guests) Exists(_ context.Context, vmid int) error {
@@ -39,14 +40,14 @@ func (g *guests) Exists(_ context.Context, vmid int) error {
 	return nil
 }
 
-func (g *guests) Screen(_ context.Context, vmid int, password string) (string, error) {
+func (g *guests) Screen(ctx context.Context, vmid int, password string) (io.ReadWriteCloser, error) {
 	if vmid == 102 {
-		return "", call.Errorf("VM 102 not running")
+		return nil, call.Errorf("VM 102 not running")
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.passwords[vmid] = password
-	return fmt.Sprintf("screen of %d", vmid), nil
+	return g.dial(ctx, fmt.Sprintf("screen of %d", vmid))
 }
 
 func (g *guests) Terminal(_ context.Context, vmid int, serial string) (string, error) {
@@ -75,6 +76,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	w := &world{t: t, guests: &guests{passwords: map[int]string{}}, closed: make(chan string, 200)}
 	w.Service = New(acc, engine, w.guests, func() string { return "PEM" })
+	w.guests.dial = func(ctx context.Context, name string) (stream, error) { return w.dial(ctx, name) }
 	w.dial = func(_ context.Context, path string) (stream, error) {
 		ours, its := net.Pipe()
 		go w.echo(its, path)

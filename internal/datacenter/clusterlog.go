@@ -11,7 +11,7 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
-// logSize is how many entries the log remembers, as on Proxmox VE; it is kept in memory alone.
+// logSize is how many entries the log remembers, as on Proxmox VE.
 const logSize = 500
 
 // Priorities of entries, as syslog counts them.
@@ -103,12 +103,12 @@ func (l *Log) newest(limit int, show func(Entry) (Entry, bool)) []Entry {
 
 // LoggedIn enters a login into the log.
 func (s *Service) LoggedIn(user string) {
-	s.log.Add(s.o.Clock(), Info, call.Root, "successful auth for user '"+user+"'")
+	s.note(call.Root, "successful auth for user '"+user+"'")
 }
 
 // PasswordChanged enters the change of a user's password into the log.
 func (s *Service) PasswordChanged(user string) {
-	s.log.Add(s.o.Clock(), Info, call.Root, "changed password for user '"+user+"'")
+	s.note(call.Root, "changed password for user '"+user+"'")
 }
 
 // GetClusterLog answers GET /cluster/log: everything for auditors of the system's log, for others what they did.

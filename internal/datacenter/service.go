@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/turtacn/go-proxmox/cluster"
@@ -42,6 +43,10 @@ type Service struct {
 	o     Options
 	log   *Log
 	lists inventory.Bodies
+
+	keptDirty chan struct{} // holds one token when kept is to be stored
+	keptMu    sync.Mutex    // guards kept; never held across I/O
+	kept      []keptEntry   // the oldest first
 }
 
 // New touches nothing.
@@ -52,7 +57,7 @@ func New(o Options) *Service {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{o: o, log: newLog(o.Node, os.Getpid()), lists: inventory.Bodies{MaxAge: time.Second}}
+	return &Service{o: o, log: newLog(o.Node, os.Getpid()), lists: inventory.Bodies{MaxAge: time.Second}, keptDirty: make(chan struct{}, 1)}
 }
 
 // Log returns the cluster's log.

@@ -2,6 +2,7 @@ package datacenter
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 )
@@ -23,6 +24,19 @@ func (s *Service) TagStyle(ctx context.Context) vmconfig.TagStyle {
 	}
 	style := o.sub("tag-style")
 	return vmconfig.TagStyle{CaseSensitive: style["case-sensitive"] == "1", ConfigOrder: style["ordering"] == "config"}
+}
+
+// MaxWorkers is the option max_workers, 0 if it is not set.
+func (s *Service) MaxWorkers(ctx context.Context) int {
+	o, _, err := s.load(ctx)
+	if err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(o["max_workers"])
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // Console is the option console, empty if unset.

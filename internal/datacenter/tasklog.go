@@ -27,13 +27,14 @@ type tasks struct {
 }
 
 // Run keeps the log until ctx ends or the store closes, and returns the reason. What happened before, it takes from the
-// tasks that the store remembers. It must run once at a time.
+// tasks and the entries that the store remembers. It must run once at a time.
 func (s *Service) Run(ctx context.Context) error {
 	t := &tasks{log: s.log, warn: s.o.Logger.Warn, started: map[upid.UPID]bool{}, early: map[upid.UPID]int64{}}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(follow(ctx, s.o.Store, "/task/", t.seeArchive)) })
 	wg.Go(func() { cancel(follow(ctx, s.o.Store, "/op/", t.seeOperations)) })
+	wg.Go(func() { cancel(s.keep(ctx)) })
 	wg.Wait()
 	return context.Cause(ctx)
 }

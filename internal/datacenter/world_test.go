@@ -26,6 +26,7 @@ type world struct {
 	t        testing.TB
 	store    *memstore.Store
 	inv      *inventory.Inventory
+	access   *access.Service
 	storages []datacenter.StorageRow
 }
 
@@ -42,6 +43,7 @@ func newWorld(t testing.TB) *world {
 	}}
 	acc, err := access.New(w.store, nil)
 	require.NoError(t, err)
+	w.access = acc
 	w.inv = inventory.New(w.store, nil)
 	w.Service = datacenter.New(datacenter.Options{
 		Node: "alpha", Store: w.store, Access: acc, Inventory: w.inv, Address: "192.0.2.1", Clock: func() time.Time { return now },

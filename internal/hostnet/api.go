@@ -3,40 +3,23 @@ package hostnet
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"maps"
-	"os"
 	"slices"
 
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/internal/hostnet/interfaces"
-	"github.com/turtacn/go-proxmox/netkit"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
-// kindPhysical is the kernel library's name for links that no driver of virtual devices made.
-const kindPhysical netkit.Kind = "device"
-
-// entries are the interfaces of the node: its interfaces file, completed with what the kernel knows and with the bridges
-// that gpved makes. One of them that the file has too is shown as the file has it.
+// entries are the interfaces of the node: its interfaces file, the pending one if there is one, completed with what the
+// kernel knows and with the bridges that gpved makes. One of them that the file has too is shown as the file has it.
 func (s *Service) entries(ctx context.Context) (map[string]interfaces.Entry, error) {
-	text, err := os.ReadFile(s.file)
-	if err != nil && s.file != "" && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	links, err := s.links(ctx)
+	f, live, err := s.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var live interfaces.Live
-	for _, l := range links {
-		live.Links = append(live.Links, interfaces.Link{Name: l.Name, Physical: l.Kind == kindPhysical && l.Name != "lo"})
-		if l.Up {
-			live.Up = append(live.Up, l.Name)
-		}
-	}
-	all := interfaces.Parse(string(text), live).Ifaces
+	all := f.Ifaces
 	next := 0
 	for _, e := range all {
 		if p, ok := e["priority"].(int); ok {
@@ -81,7 +64,7 @@ func passes(filter, typ string) bool {
 	return filter == "" || filter == "include_sdn" || filter == typ
 }
 
-// GetNodesNetwork answers GET /nodes/{node}/network, sorted by name. Changes are never pending: the file is only read.
+// GetNodesNetwork answers GET /nodes/{node}/network, sorted by name, with what is pending as the output of diff.
 func (s *Service) GetNodesNetwork(ctx context.Context, req *schema.GetNodesNetwork) (call.Changes, error) {
 	all, err := s.entries(ctx)
 	if err != nil {
@@ -102,7 +85,11 @@ func (s *Service) GetNodesNetwork(ctx context.Context, req *schema.GetNodesNetwo
 		e["iface"] = name
 		rows = append(rows, e)
 	}
-	return call.Changes{Rows: rows}, nil
+	active, pending, err := s.read()
+	if err != nil {
+		return call.Changes{}, err
+	}
+	return call.Changes{Rows: rows, Changes: s.changesText(active, pending)}, nil
 }
 
 // maySee reports whether the caller may see an interface. Bridges are zones of the SDN; everything else is for every user.

@@ -55,7 +55,7 @@ func lister(t *testing.T, text string) *Service {
 	require.NoError(t, err)
 	s.links = func(context.Context) ([]netkit.Link, error) {
 		return []netkit.Link{
-			{Name: "lo", Kind: kindPhysical, Up: true}, {Name: "eno1", Kind: kindPhysical, Up: true}, {Name: "eno2", Kind: kindPhysical},
+			{Name: "lo", Kind: netkit.KindPhysical, Up: true}, {Name: "eno1", Kind: netkit.KindPhysical, Up: true}, {Name: "eno2", Kind: netkit.KindPhysical},
 			{Name: "vmbr0", Kind: netkit.KindBridge, Up: true}, {Name: "tap100i0", Kind: netkit.KindTap, Up: true}, {Name: "docker0", Kind: netkit.KindBridge, Up: true},
 		}, nil
 	}

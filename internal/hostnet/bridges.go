@@ -47,7 +47,7 @@ func (s *Service) EnsureBridges(ctx context.Context) error {
 	for _, b := range s.bridges {
 		want = append(want, netkit.Link{Name: b.Name, Kind: netkit.KindBridge, Up: true, Addrs: []netip.Prefix{b.CIDR}})
 	}
-	if err := s.apply(ctx, want); err != nil {
+	if err := s.change(ctx, func() ([]netkit.Link, error) { return s.conn.Links(ctx) }, want); err != nil {
 		return err
 	}
 	for _, b := range s.bridges {

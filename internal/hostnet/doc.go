@@ -1,6 +1,16 @@
-// Package hostnet is the network of this node as guests see it: the bridges that the configuration asks for, and the taps
-// that connect guests to bridges. It also answers the node's network list, from the interfaces file in use; a pending
-// interfaces.new of Proxmox VE is not looked at, since nothing here could apply it.
+// Package hostnet is the network of this node: the bridges that gpved's configuration asks for, the taps that connect guests
+// to bridges, and the node's interfaces file with the API in front of it.
 //
-// Bridges of the host's own (from its interfaces file) are used, never made or changed.
+// A guest's card is one tap, straight in its bridge ([Service.CreatePort]). Its guard, the firewall, closes it before it
+// exists and opens it when the rules are in. On a VLAN-aware bridge its VLANs are the port's; on a plain one, a tag leads to
+// a bridge of its own over VLAN devices on the uplinks, vmbr0v5.
+//
+// The API writes interfaces.new beside the interfaces file and shows the difference. PUT /nodes/{node}/network applies it in
+// a task: the kernel is changed by a plan, then the task waits until a request of a logged-in client gets through to the node
+// ([Service.Confirm]), and only then does the new file take the place of the old one, in one rename. Without such a request,
+// after an error, or when gpved is killed meanwhile, the kernel is brought back to what it was, from the task's journal; the
+// pending file stays. So the file in use, which the host's own tools read at boot, is always one that the node could be reached with.
+//
+// What needs a shell or a DHCP client (up and down commands, method dhcp) is left to the host's tools at the next boot, and
+// the task warns about it. Open vSwitch is not applied to a running node. Links that no file mentions are never touched.
 package hostnet

@@ -11,7 +11,7 @@ import (
 	"github.com/turtacn/go-proxmox/qmp/qga"
 )
 
-func (s *Service) agentSocket(id int) string { return filepath.Join(s.guestDir(id), "qga") }
+func (s *Service) agentSocket(id int) string { return filepath.Join(s.runDir(id), "qga") }
 
 // How long commands of the guest agent may take.
 const (

@@ -154,10 +154,10 @@ func (s *Service) PostNodesQemuClone(ctx context.Context, req *schema.PostNodesQ
 	if req.Full != nil {
 		p.Full = *req.Full
 	}
-	if req.Bwlimit != nil {
-		p.BWLimit = *req.Bwlimit
-	}
 	if err := s.checkCloneCall(ctx, v, p); err != nil {
+		return "", err
+	}
+	if p.BWLimit, err = s.o.Volumes.BWLimit(ctx, "clone", p.storages(v), req.Bwlimit); err != nil {
 		return "", err
 	}
 	undo, parts := s.begin(p.NewID, lockClone)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/turtacn/go-proxmox/internal/guestfw"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/volume"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
@@ -142,7 +143,25 @@ func (s *Service) clone(ctx context.Context, op *task.Op, p cloneParams) error {
 	if err != nil {
 		return err
 	}
-	return s.finishIn(ctx, op, p.Pool, p.NewID, parts)
+	firewall, err := guestfw.CloneParts(ctx, s.store, p.ID, p.NewID)
+	if err != nil {
+		return err
+	}
+	return s.finishIn(ctx, op, p.Pool, p.NewID, append(parts, firewall...))
+}
+
+// storages are those that a clone reads and writes.
+func (p *cloneParams) storages(v *VM) []string {
+	var ids []string
+	for _, d := range p.source(v).Drives() {
+		if id, _, ok := d.Volume(); ok && !d.IsCDROM() {
+			ids = append(ids, id)
+		}
+	}
+	if p.Storage != "" {
+		ids = append(ids, p.Storage)
+	}
+	return ids
 }
 
 // source is the section that is cloned: the present one, or a snapshot's.

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,16 +17,20 @@ func (s *Service) Exists(ctx context.Context, id int) error {
 	return err
 }
 
-// Screen returns the path of a running guest's VNC socket, after its password was set.
-func (s *Service) Screen(ctx context.Context, id int, password string) (string, error) {
+// Screen returns a new connection to a running guest's VNC server, after its password was set.
+func (s *Service) Screen(ctx context.Context, id int, password string) (io.ReadWriteCloser, error) {
 	g := s.guest(id)
 	if g == nil {
-		return "", call.Errorf("VM %d not running", id)
+		return nil, call.Errorf("VM %d not running", id)
 	}
 	if err := g.do(ctx, "set_password", map[string]any{"protocol": "vnc", "password": password}, nil); err != nil {
-		return "", call.Errorf("VM %d qmp command 'set_password' failed - %w", id, err)
+		return nil, call.Errorf("VM %d qmp command 'set_password' failed - %w", id, err)
 	}
-	return filepath.Join(s.guestDir(id), "vnc"), nil
+	conn, err := g.addViewer(ctx)
+	if err != nil {
+		return nil, call.Errorf("VM %d qmp command 'add_client' failed - %w", id, err)
+	}
+	return conn, nil
 }
 
 // Terminal returns the path of the socket of a running guest's serial port: the given one, else the one that is its
@@ -44,7 +49,7 @@ func (s *Service) Terminal(ctx context.Context, id int, serial string) (string, 
 	if v.Config.Main[serial] != "socket" {
 		return "", call.Errorf("unable to find a serial interface")
 	}
-	return filepath.Join(s.guestDir(id), serial), nil
+	return filepath.Join(s.runDir(id), serial), nil
 }
 
 func preferredSerial(main vmconfig.Section) string {

@@ -82,15 +82,18 @@ func (s *Service) exited(ctx context.Context, op *task.Op, id int, start string,
 		return err
 	}
 	s.o.FailPoint("let go")
-	exists, err := s.applyExited(ctx, op, id, byGuest)
+	v, err := s.applyExited(ctx, op, id, byGuest)
 	if err != nil {
 		return err
+	}
+	if v != nil {
+		s.tryHook(ctx, op, v, phasePostStop)
 	}
 	parts, err := s.drop(ctx, id, start)
 	if err != nil {
 		return err
 	}
-	if len(parts) == 0 || !h.Reboot || !exists {
+	if len(parts) == 0 || !h.Reboot || v == nil {
 		return op.Commit(ctx, parts...)
 	}
 	sp := task.Spec{Type: opStart, ID: strconv.Itoa(id), User: call.Root, Queue: queue(id), Params: startParams{ID: id}}
@@ -99,27 +102,27 @@ func (s *Service) exited(ctx context.Context, op *task.Op, id int, start string,
 	return err
 }
 
-// applyExited lets pending changes of a VM take effect that has ended. False: there is no such VM any more.
-func (s *Service) applyExited(ctx context.Context, op *task.Op, id int, byGuest bool) (exists bool, err error) {
+// applyExited lets pending changes of a VM take effect that has ended, and returns it. Nil: there is no such VM any more.
+func (s *Service) applyExited(ctx context.Context, op *task.Op, id int, byGuest bool) (*VM, error) {
 	v, err := s.Load(ctx, id)
 	if err != nil {
 		if _, lost := s.store.Get(ctx, inventory.Key(id)); errors.Is(lost, cluster.ErrNotFound) {
-			return false, nil
+			return nil, nil
 		}
-		return false, err
+		return nil, err
 	}
 	if err := s.freeDoomed(ctx, op, v); err != nil {
-		return true, err
+		return nil, err
 	}
 	if byGuest || v.suspended() || !v.Config.HasPending() {
-		return true, nil
+		return v, nil
 	}
 	problems, err := s.applyPending(ctx, op, v)
 	if err != nil {
-		return true, err
+		return nil, err
 	}
 	for key, text := range problems {
 		op.Logf("WARN: %s: %s", key, text)
 	}
-	return true, nil
+	return v, nil
 }

@@ -3,7 +3,9 @@ package vm
 import (
 	"context"
 
+	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 	"github.com/turtacn/go-proxmox/storage"
 )
 
@@ -13,27 +15,25 @@ type feature struct {
 	Nodes      []string `json:"nodes"`
 }
 
-// GetNodesQemuFeature answers GET /nodes/{node}/qemu/{vmid}/feature: every disk must have it.
+// GetNodesQemuFeature answers GET /nodes/{node}/qemu/{vmid}/feature: every disk must have it, now or at a snapshot.
 func (s *Service) GetNodesQemuFeature(ctx context.Context, req *schema.GetNodesQemuFeature) (any, error) {
 	v, err := s.Load(ctx, int(req.Vmid))
 	if err != nil {
 		return nil, s.notFoundIf(err, int(req.Vmid))
 	}
+	snapshot := text(req.Snapname)
+	section := v.Config.Main
+	if snapshot != "" {
+		if section = v.Config.Snapshots[snapshot]; section == nil {
+			return nil, call.Errorf("snapshot '%s' does not exist", snapshot)
+		}
+	}
 	out := feature{HasFeature: 1, Nodes: []string{s.node}}
-	for _, d := range v.Config.Main.Drives() {
-		if d.IsCDROM() {
+	for _, d := range section.Drives() {
+		if d.IsCDROM() && !d.IsCloudInit() {
 			continue
 		}
-		var ok bool
-		switch req.Feature {
-		case "snapshot":
-			if isVolume(d.File) {
-				vol, statErr := s.o.Volumes.Stat(ctx, d.File)
-				ok, err = statErr == nil && vol.Features.Has(storage.FeatureSnapshot), statErr
-			}
-		default:
-			ok, err = s.vols.clonable(ctx, d.File, text(req.Snapname), req.Feature == "clone", s.guest(v.ID) != nil)
-		}
+		ok, err := s.hasFeature(ctx, v, d, req.Feature, snapshot)
 		if err != nil {
 			return nil, err
 		}
@@ -42,4 +42,15 @@ func (s *Service) GetNodesQemuFeature(ctx context.Context, req *schema.GetNodesQ
 		}
 	}
 	return out, nil
+}
+
+func (s *Service) hasFeature(ctx context.Context, v *VM, d vmconfig.Drive, name, snapshot string) (bool, error) {
+	if name != "snapshot" {
+		return s.vols.clonable(ctx, d.File, snapshot, name == "clone" && !alwaysFull(d), s.guest(v.ID) != nil)
+	}
+	if !isVolume(d.File) {
+		return false, nil
+	}
+	vol, err := s.o.Volumes.Stat(ctx, d.File)
+	return err == nil && vol.Features.Has(storage.FeatureSnapshot), err
 }

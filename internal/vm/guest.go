@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/turtacn/go-proxmox/internal/inventory"
@@ -17,6 +18,8 @@ type guest struct {
 	proc  *machine.Process
 	gone  chan struct{} // closed when the process has ended and the service has forgotten it
 	agent chan struct{} // holds one token: the right to talk to the guest's agent, whose socket serves one client at a time
+
+	viewers atomic.Uint64 // how many were handed to its VNC server
 
 	mu      sync.Mutex // guards the fields below; never held across I/O
 	hold    *Hold      // replaced, never changed

@@ -344,17 +344,17 @@ func (s *site) orphans() []string {
 	return slices.DeleteFunc(s.files(), func(f string) bool { return named[f] })
 }
 
-// processes finds the running QEMUs of the node by its run folder.
+// processes finds the running QEMUs of the node, and their TPMs, by the lock of the run folder that they hold.
 func (s *site) processes() []int {
-	dirs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	locks, err := filepath.Glob("/proc/[0-9]*/fd/3")
 	require.NoError(s.t, err)
 	var pids []int
-	for _, file := range dirs {
-		cmd, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(cmd), s.runFolder()) {
+	for _, fd := range locks {
+		target, err := os.Readlink(fd)
+		if err != nil || !strings.HasPrefix(target, s.runFolder()+"/") {
 			continue
 		}
-		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file))); err == nil && pid != os.Getpid() {
+		if pid, err := strconv.Atoi(strings.Split(fd, "/")[2]); err == nil && pid != os.Getpid() {
 			pids = append(pids, pid)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/turtacn/go-proxmox/cluster"
 	"github.com/turtacn/go-proxmox/internal/task"
+	"github.com/turtacn/go-proxmox/internal/vm/machineconf"
 	"github.com/turtacn/go-proxmox/qmp/machine"
 	"github.com/turtacn/go-proxmox/storage"
 )
@@ -79,11 +80,13 @@ func (r *Repository) holds(ctx context.Context) ([]*Hold, error) {
 	return out, nil
 }
 
-// runDir is the folder of a guest's process: record, lock, monitor sockets. It is the daemon's alone.
+// runDir is the folder of a guest's process: record, lock, and the sockets of monitors, serial ports and the agent, which the
+// daemon makes and hands over. It is the daemon's alone.
 func (s *Service) runDir(id int) string { return filepath.Join(s.o.RunDir, strconv.Itoa(id)) }
 
-// guestDir is the folder in which the guest's QEMU makes sockets of its own. It belongs to the user that it runs as.
-func (s *Service) guestDir(id int) string { return filepath.Join(s.runDir(id), "guest") }
+// guestDir is the folder in which the guest's TPM and SPICE server make sockets. It belongs to the user that they run as, so the
+// daemon connects to nothing in it, and is there only for guests with one of them.
+func (s *Service) guestDir(id int) string { return filepath.Join(s.runDir(id), machineconf.OwnFolder) }
 
 // letGo gives everything back, also what was never taken: the process, which is killed if it still runs, its helpers, ports,
 // volumes and the run folder. It is idempotent. The record itself is the caller's to delete.

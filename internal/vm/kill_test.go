@@ -39,6 +39,9 @@ var killRequests = map[string]func(s *site, ctx context.Context, image string) (
 		return ask(s, ctx, s.PostNodesQemu, kv{"vmid", 100, "pool", "p1", "scsi0", "local:0.01,format=qcow2", "scsi1", "other:0,import-from=" + image,
 			"ide2", "local:cloudinit"})
 	},
+	"import": func(s *site, ctx context.Context, image string) (string, error) {
+		return ask(s, ctx, s.PostNodesQemu, kv{"vmid", 100, "scsi0", "local:0,format=qcow2,import-from=" + image})
+	},
 	"create that fails": func(s *site, ctx context.Context, image string) (string, error) {
 		return ask(s, ctx, s.PostNodesQemu, kv{"vmid", 100, "pool", "p1", "scsi0", "local:0.01", "scsi1", "local:100/vm-100-disk-9.raw",
 			"ide2", "local:cloudinit"})
@@ -67,6 +70,15 @@ var killRequests = map[string]func(s *site, ctx context.Context, image string) (
 	},
 	"resize": func(s *site, ctx context.Context, image string) (string, error) {
 		return ask(s, ctx, s.PutNodesQemuResize, kv{"vmid", 100, "disk", "scsi0", "size", "+1M"})
+	},
+	"move": func(s *site, ctx context.Context, image string) (string, error) {
+		return ask(s, ctx, s.PostNodesQemuMoveDisk, kv{"vmid", 100, "disk", "scsi0", "storage", "other", "delete", 1})
+	},
+	"move of a running VM's disk": func(s *site, ctx context.Context, image string) (string, error) {
+		return ask(s, ctx, s.PostNodesQemuMoveDisk, kv{"vmid", 100, "disk", "scsi0", "storage", "other", "delete", 1})
+	},
+	"reassign": func(s *site, ctx context.Context, image string) (string, error) {
+		return ask(s, ctx, s.PostNodesQemuMoveDisk, kv{"vmid", 100, "disk", "scsi0", "target-vmid", 101, "target-disk", "virtio1"})
 	},
 	"destroy": func(s *site, ctx context.Context, image string) (string, error) {
 		return ask(s, ctx, s.DeleteNodesQemuVmid, kv{"vmid", 100})

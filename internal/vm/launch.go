@@ -27,7 +27,12 @@ func (s *Service) launch(ctx context.Context, op *task.Op, v *VM, h *Hold, r *ma
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(files)
+	defer func() { _ = closeAll(files) }()
+	sockets, err := listenFor(r, machine.FirstFile+len(files))
+	if err != nil {
+		return nil, err
+	}
+	files = append(files, sockets...)
 	program, prefix, err := command(r)
 	if err != nil {
 		return nil, err

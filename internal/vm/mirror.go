@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
 	"github.com/turtacn/go-proxmox/qmp/jobs"
-	"github.com/turtacn/go-proxmox/storage"
 )
 
 // diskCopy is a disk of a running guest and the empty volume, of the same size, that its QEMU copies it to.
@@ -50,7 +48,7 @@ func (s *Service) copyRunning(ctx context.Context, op *task.Op, g *guest, copies
 			return err
 		}
 		defer func() { err = errors.Join(err, s.o.Volumes.Detach(context.WithoutCancel(ctx), c.Volume)) }()
-		node, err := targetNode(at, c.name())
+		node, err := nodeOf(at, c.name())
 		if err != nil {
 			return err
 		}
@@ -69,17 +67,6 @@ func (s *Service) copyRunning(ctx context.Context, op *task.Op, g *guest, copies
 		return call.Errorf("mirroring error: %w", err)
 	}
 	return awaitCopies(ctx, op, g, made.Names)
-}
-
-// targetNode describes an attached volume for blockdev-add.
-func targetNode(at storage.Attachment, name string) (map[string]any, error) {
-	switch at := at.(type) {
-	case storage.File:
-		return map[string]any{"driver": string(at.Format), "node-name": name, "file": map[string]any{"driver": "file", "filename": at.Path}}, nil
-	case storage.Block:
-		return map[string]any{"driver": string(at.Format), "node-name": name, "file": map[string]any{"driver": "host_device", "filename": at.Path}}, nil
-	}
-	return nil, fmt.Errorf("a running guest cannot copy to a volume of type %T", at)
 }
 
 // startCopies starts all copies at one moment. See qapi/transaction.json.

@@ -68,10 +68,14 @@ type fakeSettings struct {
 	Prefix string
 	Style  vmconfig.TagStyle
 	Tags   func(ctx context.Context, tag string) bool // nil: all
+
+	Workers int
 }
 
 func (f *fakeSettings) MACPrefix(context.Context) string           { return f.Prefix }
 func (f *fakeSettings) TagStyle(context.Context) vmconfig.TagStyle { return f.Style }
+
+func (f *fakeSettings) MaxWorkers(context.Context) int { return f.Workers }
 
 func (f *fakeSettings) AllowsTag(ctx context.Context, tag string) (bool, error) {
 	return f.Tags == nil || f.Tags(ctx, tag), nil
@@ -124,7 +128,7 @@ func startNode(folder string, o nodeOptions) (n *node, err error) {
 		return nil, err
 	}
 	n.inv = inventory.New(n.store, nil)
-	reg, err := storage.NewRegistry(dir.Backend(nil))
+	reg, err := storage.NewRegistry(dir.Backend(nil), loopBackend(filepath.Join(folder, "thin")))
 	if err != nil {
 		return nil, err
 	}

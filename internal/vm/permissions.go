@@ -3,14 +3,12 @@ package vm
 import (
 	"context"
 	"maps"
-	"os"
 	"path"
 	"slices"
 
 	"github.com/turtacn/go-proxmox/internal/access"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
-	"github.com/turtacn/go-proxmox/storage/volid"
 )
 
 func caller(ctx context.Context) string { return call.From(ctx).AuthID }
@@ -129,25 +127,6 @@ func (s *Service) checkSnippets(ctx context.Context, ch vmconfig.Change) error {
 		if err := s.o.Access.CheckAny(ctx, path.Join("/storage", storageID), "Datastore.Audit", "Datastore.AllocateSpace", "Datastore.Allocate"); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkHookscript checks that a hook script is an executable snippet.
-func (s *Service) checkHookscript(ctx context.Context, volume string) error {
-	vol, _, ok := s.vols.parse(ctx, volume)
-	if !ok || vol.Content != volid.Snippets {
-		return call.Param("hookscript", "'%s' is not in the snippets directory", volume)
-	}
-	file, err := s.o.Volumes.Path(ctx, volume)
-	if err != nil {
-		return err
-	}
-	switch fi, err := os.Stat(file); {
-	case err != nil:
-		return call.Param("hookscript", "script '%s' does not exist", volume)
-	case fi.Mode()&0o111 == 0:
-		return call.Param("hookscript", "script '%s' is not executable", volume)
 	}
 	return nil
 }

@@ -121,8 +121,14 @@ func (g *guest) forgetParts(ctx context.Context, u *machine.Unit) error {
 			return err
 		}
 	}
-	for _, n := range u.Nodes {
-		if err := do("blockdev-del", "node-name", n.NodeName); err != nil {
+	for _, n := range u.Nodes { // from above: of a disk that has been moved, what the filter stands on does not go with it
+		var err error
+		n.Walk(func(n *machine.Node) {
+			if n.NodeName != "" && err == nil {
+				err = do("blockdev-del", "node-name", n.NodeName)
+			}
+		})
+		if err != nil {
 			return err
 		}
 	}

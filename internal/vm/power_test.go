@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -174,7 +175,10 @@ func TestStartFails(t *testing.T) {
 	require.Equal(t, "start failed: QEMU exited with code 1", exit)
 	require.Contains(t, strings.Join(log, "\n"), "no-such-option")
 	s.nothingHeld(100)
-	require.NoError(t, s.setVM(100, "args", "-S -incoming defer -chardev socket,id=w,path="+s.guestDir(100)+"/w,server=on,wait=on"))
+	open := t.TempDir() // for a socket that QEMU makes itself
+	require.NoError(t, os.Chmod(filepath.Dir(open), 0o711))
+	require.NoError(t, os.Chmod(open, 0o777))
+	require.NoError(t, s.setVM(100, "args", "-S -incoming defer -chardev socket,id=w,path="+open+"/w,server=on,wait=on"))
 	require.Equal(t, "start failed: QEMU did not answer within 1s: got timeout", s.fails(s.start(100, "timeout", 1))) // it waits for a client
 	s.nothingHeld(100)
 

@@ -18,6 +18,9 @@ func (s *Service) Recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropStrayPorts(ctx, holds); err != nil {
+		s.o.Logger.Warn("taps of lost guests are not removed", "err", err)
+	}
 	slots := make(chan struct{}, recoverSideBySide)
 	var wg sync.WaitGroup
 	for _, h := range holds {

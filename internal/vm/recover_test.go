@@ -40,7 +40,7 @@ func TestStartClearsLeftovers(t *testing.T) {
 	s.startVM(100)
 	h := s.guest(100).holds()
 	s.stopVM(100)
-	require.NoError(t, s.makeRunDir(h))
+	require.NoError(t, s.makeRunDir(h, false))
 	p := hostPort(100, 1, mustNet("virtio,bridge=vmbr1"), h.UID)
 	require.NoError(t, s.net.CreatePort(s.root(), p))
 	data := &Hold{Version: 1, ID: 100, Start: h.Start, UID: h.UID, Ports: h.Ports}
@@ -56,7 +56,7 @@ func TestStopClearsLeftovers(t *testing.T) {
 	s := newGuestSite(t)
 	s.makeVM(100, "memory", 16)
 	h := &Hold{Version: 1, ID: 100, Start: "UPID:alpha:0:0:0:qmstart:100:root@pam:", UID: testUIDs.First, Ports: []string{"tap100i0"}, Reboot: false}
-	require.NoError(t, s.makeRunDir(h))
+	require.NoError(t, s.makeRunDir(h, false))
 	_, err := s.store.Txn(s.root(), h.part(&s.Repository))
 	require.NoError(t, err)
 	s.ok(s.stopTask(100))

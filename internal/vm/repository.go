@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/turtacn/go-proxmox/cluster"
+	"github.com/turtacn/go-proxmox/internal/guestfw"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
@@ -82,12 +83,12 @@ func (v *VM) write(text string) []cluster.Part {
 	}
 }
 
-// Remove are the parts of a transaction that deletes the VM's configuration, under the same condition.
+// Remove are the parts of a transaction that deletes the VM's configuration and its firewall's, under the same condition.
 func (v *VM) Remove() []cluster.Part {
-	return []cluster.Part{
+	return append(guestfw.DropParts(v.ID),
 		cluster.If(cluster.ModRev(inventory.Key(v.ID), v.Rev)),
 		cluster.Delete(inventory.Key(v.ID)),
-	}
+	)
 }
 
 // queue names the queue of a VM's operations.

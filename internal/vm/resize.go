@@ -2,12 +2,14 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
+	"github.com/turtacn/go-proxmox/storage"
 )
 
 // resizeParams are the parameters of the operation resize.
@@ -67,17 +69,27 @@ func (s *Service) runResize(ctx context.Context, op *task.Op) error {
 			return err
 		}
 	}
-	if g := s.guest(v.ID); g != nil {
-		err = g.resize(ctx, d, target)
-	} else {
-		err = s.o.Volumes.Resize(ctx, d.File, target)
-	}
-	if err != nil {
+	if err := s.growDisk(ctx, v.ID, d, target); err != nil {
 		return err
 	}
 	d.Size = vmconfig.Some(vmconfig.Size(target))
 	v.Config.Main[d.Key] = d.String()
 	return op.Finish(ctx, v.Parts()...)
+}
+
+// growDisk grows a disk in its storage, and lets the QEMU that has it open know. A file, or an image that QEMU itself reaches
+// over the network, is QEMU's to grow while it has it open.
+func (s *Service) growDisk(ctx context.Context, id int, d vmconfig.Drive, size int64) error {
+	g := s.guest(id)
+	if g == nil {
+		return s.o.Volumes.Resize(ctx, d.File, size)
+	}
+	if s.vols.isDevice(ctx, d.File) {
+		if err := s.o.Volumes.Resize(ctx, d.File, size); err != nil && !errors.Is(err, storage.ErrInUse) {
+			return err
+		}
+	}
+	return g.resize(ctx, d, size)
 }
 
 // checkResize checks the caller's privileges for growing a disk.

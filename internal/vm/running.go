@@ -2,6 +2,7 @@ package vm
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,7 +140,7 @@ func (s *Service) setBalloon(ctx context.Context, v *VM, g *guest, e vmconfig.Ef
 	return g.command(ctx, "balloon", map[string]any{"value": int64(target) << 20})
 }
 
-// updateNet changes the bridge or the link of a card that stays.
+// updateNet changes the network, the limits or the link of a card that stays.
 func (s *Service) updateNet(ctx context.Context, v *VM, g *guest, e vmconfig.Effect) error {
 	before, errA := vmconfig.ParseNet(e.Old)
 	after, errB := vmconfig.ParseNet(e.New)
@@ -147,13 +148,24 @@ func (s *Service) updateNet(ctx context.Context, v *VM, g *guest, e vmconfig.Eff
 		return call.Errorf("unable to parse network options")
 	}
 	_, index := vmconfig.SplitKey(e.Key)
-	if before.Bridge != after.Bridge {
-		if err := s.o.Network.CreatePort(ctx, hostPort(v.ID, index, after, g.holds().UID)); err != nil {
+	uid := g.holds().UID
+	down, wasDown := after.LinkDown.Or(false), before.LinkDown.Or(false)
+	link := func(up bool) error { return g.command(ctx, "set_link", map[string]any{"name": e.Key, "up": up}) }
+	// The guest sees its cable pulled when it comes to another network, so that it asks for addresses again.
+	moved := before.Bridge != after.Bridge || before.Tag != after.Tag
+	if down && !wasDown || moved && !down {
+		if err := link(false); err != nil {
 			return err
 		}
 	}
-	if before.LinkDown.Or(false) != after.LinkDown.Or(false) {
-		return g.command(ctx, "set_link", map[string]any{"name": e.Key, "up": !after.LinkDown.Or(false)})
+	if err := s.o.Network.ChangePort(ctx, hostPort(v.ID, index, before, uid), hostPort(v.ID, index, after, uid)); err != nil {
+		if !wasDown {
+			err = errors.Join(err, link(true))
+		}
+		return err
+	}
+	if !down && (wasDown || moved) {
+		return link(true)
 	}
 	return nil
 }

@@ -359,7 +359,7 @@ func TestGuestLetsDevicesGo(t *testing.T) {
 	s.makeVM(100, "memory", 160, "scsihw", "virtio-scsi-single", "ide0", "local:0,format=qcow2,import-from="+disk, "net0", "virtio,bridge=vmbr0",
 		"serial0", "socket", "scsi1", "local:0.0625,iothread=1", "virtio1", "local:0.0625", "agent", 1)
 	s.startVM(100)
-	conn, err := net.Dial("unix", filepath.Join(s.guestDir(100), "serial0"))
+	conn, err := net.Dial("unix", filepath.Join(s.runDir(100), "serial0"))
 	require.NoError(t, err)
 	defer conn.Close()
 	require.NoError(t, conn.SetReadDeadline(time.Now().Add(60*time.Second)))

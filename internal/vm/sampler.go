@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/hostnet"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 )
 
@@ -43,9 +44,14 @@ func (s *Service) Sample(ctx context.Context) {
 
 // sampleAll takes a sample of each guest and shows them in the inventory.
 func (s *Service) sampleAll(ctx context.Context) {
+	running := s.Running()
+	if len(running) == 0 {
+		return
+	}
+	ports := s.counters(ctx)
 	slots := make(chan struct{}, sampleSideBySide)
 	var wg sync.WaitGroup
-	for _, id := range s.Running() {
+	for _, id := range running {
 		g, row := s.guest(id), s.o.Inventory.Guest(id)
 		if g == nil || row == nil {
 			continue
@@ -53,7 +59,7 @@ func (s *Service) sampleAll(ctx context.Context) {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			g.measure(s.ask(ctx, g), max(1, row.CPUs), s.o.Clock())
+			g.measure(s.ask(ctx, g), ports, max(1, row.CPUs), s.o.Clock())
 		})
 	}
 	wg.Wait()
@@ -76,10 +82,10 @@ func (s *Service) publishSamples() {
 }
 
 // measure takes over what QEMU told, and reads what the kernel knows of its process and ports.
-func (g *guest) measure(d *detail, cpus int, now time.Time) {
+func (g *guest) measure(d *detail, ports map[string]hostnet.Counters, cpus int, now time.Time) {
 	ticks, rss := processFigures(g.proc.PID())
 	var in, out int64
-	for _, n := range nicFigures(g.holds().Ports) {
+	for _, n := range nicFigures(g.holds().Ports, ports) {
 		in += n.In
 		out += n.Out
 	}
@@ -125,20 +131,21 @@ type nicFigure struct {
 	Out int64 `json:"netout"`
 }
 
-// nicFigures reads the counters of ports: what the host sends, the guest receives.
-func nicFigures(ports []string) map[string]nicFigure {
+// nicFigures are the counters of ports: what the host sends, the guest receives.
+func nicFigures(ports []string, counters map[string]hostnet.Counters) map[string]nicFigure {
 	out := map[string]nicFigure{}
 	for _, port := range ports {
-		out[port] = nicFigure{In: deviceCounter(port, "tx_bytes"), Out: deviceCounter(port, "rx_bytes")}
+		c := counters[port]
+		out[port] = nicFigure{In: int64(c.TxBytes), Out: int64(c.RxBytes)}
 	}
 	return out
 }
 
-func deviceCounter(device, name string) int64 {
-	data, err := os.ReadFile(filepath.Join("/sys/class/net", device, "statistics", name))
-	if err != nil {
-		return 0
+// counters reads the counters of ports in the network of the node, nil if they cannot be read; no names are all.
+func (s *Service) counters(ctx context.Context, ports ...string) map[string]hostnet.Counters {
+	c, err := s.o.Network.Counters(ctx, ports...)
+	if err != nil && ctx.Err() == nil {
+		s.o.Logger.Debug("counters of network ports", "err", err)
 	}
-	n, _ := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-	return n
+	return c
 }

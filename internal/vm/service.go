@@ -51,6 +51,8 @@ type Settings interface {
 	// AllowsTag reports whether the caller may give a tag to a guest or take it away, apart from privileges on the guest:
 	// the options user-tag-access and registered-tags.
 	AllowsTag(ctx context.Context, tag string) (bool, error)
+	// MaxWorkers is the option max_workers, 0 if it is not set.
+	MaxWorkers(ctx context.Context) int
 }
 
 // Service implements the API's methods below /nodes/{node}/qemu. It is safe for concurrent use.
@@ -102,6 +104,9 @@ func (s *Service) register() {
 		opDestroy:  {Run: s.runDestroy, Recovery: task.Resume},
 		opTemplate: {Run: s.runTemplate, Recovery: task.Resume},
 		opResize:   {Run: s.runResize, Recovery: task.Resume},
+		opMove: {Run: s.runMove, Recovery: task.Undo, Undo: map[string]task.UndoFunc{
+			stepVolume: s.undoVolume, stepMirror: s.undoMirror, stepReassign: s.undoReassign,
+		}},
 		opStart:    {Run: s.runStart, Recovery: task.Resume, Undo: undoPower},
 		opStop:     {Run: s.runStop, Recovery: task.Resume, Undo: undoPower},
 		opShutdown: {Run: s.runShutdown, Recovery: task.Resume, Undo: undoPower},
@@ -112,6 +117,10 @@ func (s *Service) register() {
 		opResume:   {Run: s.runResume, Recovery: task.Resume, Undo: undoPower},
 		opExited:   {Run: s.runExited, Recovery: task.Resume, Undo: undoPower},
 		opMedium:   {Run: s.runMedium, Recovery: task.Fail},
+
+		opStartAll:   {Run: s.runStartAll, Recovery: task.Resume},
+		opStopAll:    {Run: s.runStopAll, Recovery: task.Resume},
+		opSuspendAll: {Run: s.runSuspendAll, Recovery: task.Resume},
 	} {
 		s.o.Tasks.Register(name, h)
 	}
@@ -125,6 +134,7 @@ const (
 	opDestroy  = "qmdestroy"
 	opTemplate = "qmtemplate"
 	opResize   = "resize"
+	opMove     = "qmmove"
 	opStart    = "qmstart"
 	opStop     = "qmstop"
 	opShutdown = "qmshutdown"
@@ -136,6 +146,10 @@ const (
 	opSetSync  = "qmset"       // PUT config and unlink
 	opExited   = "qmexited"    // cleans up behind a process that has ended
 	opMedium   = "qmcloudinit" // makes the cloud-init medium anew
+
+	opStartAll   = "startall"
+	opStopAll    = "stopall"
+	opSuspendAll = "suspendall"
 )
 
 // Steps of operations, as their journals name them.
@@ -143,7 +157,10 @@ const (
 	stepVolume = "volume" // a volume that the operation makes: free it
 	stepConfig = "config" // the VM's configuration, made with the operation: remove it
 	stepCopies = "copies" // jobs of a running guest's QEMU that copy its disks: end them
+	stepMirror = "mirror" // the job and the node by which a running guest's disk moves: end it in one direction or the other
 	stepHold   = "hold"   // what the node holds for a process: let it go
+
+	stepReassign = "reassign" // a volume gets another VM's name: give it back
 
 	stepReboot  = "reboot"  // the note that the VM is to be started again: take it back
 	stepSuspend = "suspend" // the state of a guest that is being saved: free it, and let the guest go on

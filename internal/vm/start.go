@@ -57,6 +57,10 @@ func (s *Service) start(ctx context.Context, op *task.Op, p startParams) error {
 	if err := s.prepareConfig(ctx, op, v); err != nil {
 		return err
 	}
+	if err := s.hook(ctx, op, v, phasePreStart); err != nil {
+		return err
+	}
+	s.o.FailPoint("pre-start")
 	result, err := s.translate(ctx, v)
 	if err != nil {
 		return err
@@ -83,7 +87,7 @@ func (s *Service) start(ctx context.Context, op *task.Op, p startParams) error {
 			return err
 		}
 	}
-	return s.started(ctx, op, g, result)
+	return s.started(ctx, op, v, g, result)
 }
 
 func (s *Service) checkStart(v *VM, g *guest, skipLock bool) error {
@@ -158,7 +162,7 @@ func (s *Service) translate(ctx context.Context, v *VM) (*machineconf.Result, er
 		return nil, err
 	}
 	in := &machineconf.Input{
-		VMID: v.ID, Config: v.Config.Main, Host: s.o.Host.Facts(), Storages: storages, Profile: machineconf.Launch, RunDir: s.guestDir(v.ID),
+		VMID: v.ID, Config: v.Config.Main, Host: s.o.Host.Facts(), Storages: storages, Profile: machineconf.Launch, RunDir: s.runDir(v.ID),
 		MACPrefix: s.o.Settings.MACPrefix(ctx), Random: s.o.Random,
 	}
 	if v.suspended() {
@@ -201,14 +205,14 @@ func (s *Service) goOn(ctx context.Context, op *task.Op, v *VM, g *guest) error 
 			return err
 		}
 	}
-	return s.started(ctx, op, g, result)
+	return s.started(ctx, op, v, g, result)
 }
 
 // statsInterval is how often, in seconds, the balloon driver reports what the guest makes of its memory.
 const statsInterval = 10
 
 // started does what is left when QEMU answers, and ends the operation.
-func (s *Service) started(ctx context.Context, op *task.Op, g *guest, r *machineconf.Result) error {
+func (s *Service) started(ctx context.Context, op *task.Op, v *VM, g *guest, r *machineconf.Result) error {
 	for _, nic := range r.LinkDown {
 		if err := g.do(ctx, "set_link", map[string]any{"name": nic, "up": false}, nil); err != nil {
 			return fmt.Errorf("switch the link of %s off: %w", nic, err)
@@ -225,5 +229,6 @@ func (s *Service) started(ctx context.Context, op *task.Op, g *guest, r *machine
 			op.Logf("WARN: figures of the balloon: %v", err)
 		}
 	}
+	s.tryHook(ctx, op, v, phasePostStart)
 	return op.Finish(ctx, g.holds().part(&s.Repository))
 }

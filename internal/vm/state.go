@@ -32,9 +32,10 @@ func (s *Service) openState(ctx context.Context, volume string, write bool) (*os
 		return nil, err
 	}
 	var path string
+	links := 0 // the names of block devices are links
 	switch at := at.(type) {
 	case storage.File:
-		path = at.Path
+		path, links = at.Path, syscall.O_NOFOLLOW
 	case storage.Block:
 		path = at.Path
 	default:
@@ -44,7 +45,7 @@ func (s *Service) openState(ctx context.Context, volume string, write bool) (*os
 	if write {
 		flags = os.O_WRONLY // exactly so: QEMU takes of a set what fits the use
 	}
-	return os.OpenFile(path, flags|syscall.O_NOFOLLOW, 0)
+	return os.OpenFile(path, flags|links, 0)
 }
 
 // migration is what query-migrate tells. See qapi/migration.json: MigrationInfo.

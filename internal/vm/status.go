@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/hostnet"
 	"github.com/turtacn/go-proxmox/internal/inventory"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 	"github.com/turtacn/go-proxmox/proxmoxapi/vmconfig"
@@ -50,8 +51,8 @@ type Detail struct {
 }
 
 // addDetail shows what a running guest's QEMU has told; nil for one that was not asked yet.
-func (r *Row) addDetail(g *guest, d *detail) {
-	r.Detail = &Detail{NICs: nicFigures(g.holds().Ports)}
+func (r *Row) addDetail(g *guest, d *detail, counters map[string]hostnet.Counters) {
+	r.Detail = &Detail{NICs: nicFigures(g.holds().Ports, counters)}
 	if d == nil {
 		return
 	}
@@ -115,6 +116,10 @@ func (s *Service) GetNodesQemu(ctx context.Context, req *schema.GetNodesQemu) (a
 	}
 	return s.lists.Get(key{viewer.AuthID(), full}, version{snap.Version, viewer.Rev()}, func() (any, error) {
 		now := s.o.Clock()
+		var ports map[string]hostnet.Counters
+		if full {
+			ports = s.counters(ctx)
+		}
 		rows := make([]Row, 0, len(snap.Guests))
 		for _, g := range snap.Guests {
 			if g.Node != s.node || !viewer.Can("/vms/"+strconv.Itoa(g.ID), "VM.Audit") {
@@ -124,7 +129,7 @@ func (s *Service) GetNodesQemu(ctx context.Context, req *schema.GetNodesQemu) (a
 			if full {
 				r.QMPStatus = qmpStatus(g)
 				if running := s.guest(g.ID); running != nil && g.Live.Running() {
-					r.addDetail(running, running.told())
+					r.addDetail(running, running.told(), ports)
 				}
 			}
 			rows = append(rows, r)
@@ -186,7 +191,11 @@ func (s *Service) GetNodesQemuStatusCurrent(ctx context.Context, req *schema.Get
 		out.BalloonMin, out.Shares = int64(low)<<20, main.Int("shares", 1000)
 	}
 	if g != nil {
-		out.addDetail(g, s.ask(ctx, g))
+		var ports map[string]hostnet.Counters
+		if names := g.holds().Ports; len(names) > 0 {
+			ports = s.counters(ctx, names...)
+		}
+		out.addDetail(g, s.ask(ctx, g), ports)
 	}
 	return out, nil
 }

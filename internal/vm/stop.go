@@ -57,7 +57,7 @@ func (s *Service) toEnd(ctx context.Context, op *task.Op) (*VM, *guest, powerPar
 
 // runStop pulls the plug.
 func (s *Service) runStop(ctx context.Context, op *task.Op) error {
-	_, g, p, err := s.toEnd(ctx, op)
+	v, g, p, err := s.toEnd(ctx, op)
 	if err != nil || g == nil {
 		return err
 	}
@@ -67,6 +67,7 @@ func (s *Service) runStop(ctx context.Context, op *task.Op) error {
 	if err := s.noteReboot(ctx, op, g, false); err != nil {
 		return err
 	}
+	s.tryHook(ctx, op, v, phasePreStop)
 	return s.end(ctx, op, g, func(ctx context.Context) error { return pullPlug(ctx, op, g, p) })
 }
 
@@ -83,6 +84,7 @@ func (s *Service) runShutdown(ctx context.Context, op *task.Op) error {
 	if err := s.noteReboot(ctx, op, g, false); err != nil {
 		return err
 	}
+	s.tryHook(ctx, op, v, phasePreStop)
 	return s.end(ctx, op, g, func(ctx context.Context) error {
 		if p.Asleep {
 			return pullPlug(ctx, op, g, p)
@@ -155,6 +157,7 @@ func (s *Service) runReboot(ctx context.Context, op *task.Op) error {
 	}
 	g.setHold(&h)
 	p.ForceStop = false
+	s.tryHook(ctx, op, v, phasePreStop)
 	return s.end(ctx, op, g, func(ctx context.Context) error { return s.shutDown(ctx, op, v, g, p) })
 }
 

@@ -113,12 +113,16 @@ func (s *Service) plugUnit(ctx context.Context, op *task.Op, v *VM, g *guest, r 
 			err = errors.Join(err, s.unhold(context.WithoutCancel(ctx), op, g, portNames(ports), volumes))
 		}
 	}()
-	for _, u := range r.Volumes {
-		if slices.Contains(volumes, u.ID) {
-			if _, err := s.o.Volumes.Attach(ctx, u.ID, g.holds().UID, u.ReadOnly || u.CDROM); err != nil {
-				return err
-			}
+	at, err := s.attach(ctx, r.Volumes, volumes, g.holds().UID)
+	if err != nil {
+		return err
+	}
+	if len(at) > 0 {
+		if err := reached(r, at); err != nil {
+			return err
 		}
+		again, _ := r.Machine.Find(key)
+		unit.Nodes = again.Nodes
 	}
 	var taps []*os.File
 	defer func() { err = errors.Join(err, closeAll(taps)) }()

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -15,7 +15,8 @@ import (
 	"github.com/turtacn/go-proxmox/internal/vm/machineconf"
 )
 
-// take notes what the process will hold, then takes it: volumes for its user, ports on their bridges, files, the TPM.
+// take notes what the process will hold, then takes it: volumes for its user, ports on their bridges, files, the TPM. In r the
+// volumes are then where they were attached.
 func (s *Service) take(ctx context.Context, op *task.Op, v *VM, r *machineconf.Result) (*Hold, error) {
 	h := &Hold{
 		Version: 1, ID: v.ID, Start: op.UPID().String(), Started: s.o.Clock().Unix(),
@@ -32,16 +33,15 @@ func (s *Service) take(ctx context.Context, op *task.Op, v *VM, r *machineconf.R
 	if err := s.noteHold(ctx, op, h); err != nil {
 		return nil, err
 	}
-	if err := s.makeRunDir(h); err != nil {
+	if err := s.makeRunDir(h, r.OwnFolder != ""); err != nil {
 		return nil, err
 	}
-	for _, u := range r.Volumes {
-		if !slices.Contains(h.Volumes, u.ID) {
-			continue
-		}
-		if _, err := s.o.Volumes.Attach(ctx, u.ID, h.UID, u.ReadOnly || u.CDROM); err != nil {
-			return nil, fmt.Errorf("%s: %w", u.Key, err)
-		}
+	at, err := s.attach(ctx, r.Volumes, h.Volumes, h.UID)
+	if err != nil {
+		return nil, err
+	}
+	if err := reached(r, at); err != nil {
+		return nil, err
 	}
 	for _, p := range r.Ports {
 		if err := s.o.Network.CreatePort(ctx, port(p, h.UID)); err != nil {
@@ -80,9 +80,9 @@ func hostMTUs(r *machineconf.Result) string {
 	return strings.Join(list, ",")
 }
 
-// makeRunDir makes the folders of a process that does not run. What an earlier one left in its own folder is removed first:
-// it could be a link of its making to a file of somebody else's.
-func (s *Service) makeRunDir(h *Hold) error {
+// makeRunDir makes the folders of a process that does not run; own is the one that belongs to its user. What an earlier one
+// left in that is removed first: it could be a link of its making to a file of somebody else's.
+func (s *Service) makeRunDir(h *Hold, own bool) error {
 	if err := os.MkdirAll(s.o.RunDir, 0o711); err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func (s *Service) makeRunDir(h *Hold) error {
 		return err
 	}
 	dir := s.guestDir(h.ID)
-	if err := os.RemoveAll(dir); err != nil {
+	if err := os.RemoveAll(dir); err != nil || !own {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -99,8 +99,11 @@ func (s *Service) makeRunDir(h *Hold) error {
 	return os.Lchown(dir, h.UID, -1)
 }
 
-// copyFile makes a file of the guest's own.
+// copyFile makes a file that the guest may write, in a folder that it may not write. One of an earlier attempt is replaced.
 func copyFile(from, to string, uid int) error {
+	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	src, err := os.Open(from)
 	if err != nil {
 		return err

@@ -81,11 +81,14 @@ func (s *Service) insert(ctx context.Context, op *task.Op, v *VM, g *guest, key 
 		if err := s.noteNeeds(ctx, op, g, nil, volumes); err != nil {
 			return err
 		}
-		for _, id := range volumes {
-			if _, err := s.o.Volumes.Attach(ctx, id, g.holds().UID, true); err != nil {
-				return err
-			}
+		at, err := s.attach(ctx, result.Volumes, volumes, g.holds().UID)
+		if err != nil {
+			return err
 		}
+		if err := reached(result, at); err != nil {
+			return err
+		}
+		unit, _ = result.Machine.Find(key)
 		present, err := g.present(ctx)
 		if err != nil {
 			return err

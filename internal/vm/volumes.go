@@ -81,11 +81,42 @@ func (v volumes) clonable(ctx context.Context, volumeID, snapshot string, linked
 	case linked:
 		return vol.Base && snapshot == "" && vol.Features.Has(storage.FeatureClone), nil
 	case snapshot != "":
-		return vol.Format == storage.QCOW2, nil
+		return v.copiesSnapshots(ctx, volumeID), nil
 	case running:
 		return true, nil
 	}
 	return vol.Features.Has(storage.FeatureCopy), nil
+}
+
+// copiesSnapshots reports whether what a volume was at a snapshot can be copied, by the table of Proxmox VE's storage types.
+func (v volumes) copiesSnapshots(ctx context.Context, volumeID string) bool {
+	vol, cfg, ok := v.parse(ctx, volumeID)
+	if !ok {
+		return false
+	}
+	k, _ := volid.KindOf(cfg.Type)
+	switch {
+	case cfg.Type == "lvmthin", cfg.Type == "rbd":
+		return true
+	case k.Path, cfg.Type == "lvm":
+		return vol.Format == string(storage.QCOW2)
+	}
+	return false
+}
+
+// isDevice reports whether a running QEMU has a volume as a block device of the kernel, which it cannot grow itself.
+func (v volumes) isDevice(ctx context.Context, volumeID string) bool {
+	_, cfg, ok := v.parse(ctx, volumeID)
+	if !ok {
+		return false
+	}
+	switch cfg.Type {
+	case "lvm", "lvmthin", "zfspool", "iscsi":
+		return true
+	case "rbd":
+		return cfg.Options["krbd"] == "1"
+	}
+	return false
 }
 
 // hasClones reports whether linked clones of a base volume exist on its storage.

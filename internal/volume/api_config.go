@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,22 +127,32 @@ func (s *Service) PostStorage(ctx context.Context, req *schema.PostStorage) (sch
 	if err := t.checkCreate(sec.Values); err != nil {
 		return reply, err
 	}
-	hidden, err := takeSecrets(t, sec)
+	secrets, err := takeSecrets(t, sec)
 	if err != nil {
 		return reply, err
 	}
 	if err := decode(sec, s.warn(id)); err != nil {
 		return reply, public(err, "%v", err)
 	}
+	tried := false
 	err = s.change(ctx, func(f *configFile) ([]cluster.Part, error) {
 		if f.byID[id] != nil {
 			return nil, public(storage.ErrExists, "storage ID '%s' already defined", id)
 		}
-		if err := s.tryOut(ctx, sec); err != nil {
+		if err := s.checkBase(f, sec); err != nil {
 			return nil, err
 		}
-		return hidden, store(f, sec)
+		if !tried { // another writer's change makes this run again, but the storage is the same
+			if err := s.tryOut(ctx, sec, secrets); err != nil {
+				return nil, err
+			}
+			tried = true
+		}
+		return secretParts(id, secrets), store(f, sec)
 	})
+	if err != nil && tried {
+		err = errors.Join(err, s.placeSecrets(context.WithoutCancel(ctx), typ, id, nil))
+	}
 	return reply, prefixed("create storage failed: ", err)
 }
 
@@ -174,6 +183,45 @@ func (t *storageType) checkCreate(options map[string]string) error {
 	return nil
 }
 
+// checkBase checks what an LVM storage says it stands on.
+func (s *Service) checkBase(f *configFile, sec *pveconf.Section) error {
+	base := sec.Values["base"]
+	if base == "" {
+		return nil
+	}
+	id, err := split(base)
+	if err != nil {
+		return err
+	}
+	switch c := f.byID[id.Storage]; {
+	case c == nil:
+		return call.Errorf("base storage ID '%s' does not exist", id.Storage)
+	case c.Type != "iscsi":
+		return call.Errorf("unsupported base type '%s'", c.Type)
+	}
+	return nil
+}
+
+// checkChain refuses to switch chains of qcow2 volumes off on LVM while there is such a volume.
+func (s *Service) checkChain(ctx context.Context, before *Config, sec *pveconf.Section) error {
+	const option = "snapshot-as-volume-chain"
+	if before.Type != "lvm" || before.Options[option] != "1" || sec.Values[option] == "1" || !before.EnabledOn(s.opts.Node) {
+		return nil
+	}
+	m, err := s.enter(ctx, before.ID)
+	if err != nil {
+		return err
+	}
+	volumes, err := s.list(ctx, m, storage.Filter{Content: storage.Images})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(volumes, func(v storage.Volume) bool { return v.Format == storage.QCOW2 }) {
+		return call.Errorf("%s - cannot disable '%s' while a qcow2 image exists", before.ID, option)
+	}
+	return nil
+}
+
 // store puts a section into the file, unless its values could not be read back, such as those with a line feed.
 func store(f *configFile, sec *pveconf.Section) error {
 	if err := f.sections.Set(sec); err != nil {
@@ -184,11 +232,19 @@ func store(f *configFile, sec *pveconf.Section) error {
 
 // tryOut opens and activates a storage that is about to be configured. A type without a driver passes: it is configuration
 // for other nodes, or for a later version.
-func (s *Service) tryOut(ctx context.Context, sec *pveconf.Section) error {
+func (s *Service) tryOut(ctx context.Context, sec *pveconf.Section, secrets map[string]string) (err error) {
 	c := newConfig(sec.Type, sec.ID, maps.Clone(sec.Values))
 	if !c.EnabledOn(s.opts.Node) {
 		return nil
 	}
+	if err := s.placeSecrets(ctx, c.Type, c.ID, secrets); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.placeSecrets(context.WithoutCancel(ctx), c.Type, c.ID, nil))
+		}
+	}()
 	d, err := s.reg.Open(storage.Config{ID: c.ID, Type: c.Type, Options: c.Options})
 	if errors.Is(err, storage.ErrUnknownType) {
 		return nil
@@ -219,6 +275,7 @@ func (s *Service) PutStorageStorage(ctx context.Context, req *schema.PutStorageS
 	reply := schema.PutStorageStorageReply{Storage: req.Storage}
 	p := req.Params.Without("delete", "digest")
 	remove := req.Params.Strings("delete")
+	var left *Config // a storage that this node had and will not have any more
 	err := s.change(ctx, func(f *configFile) ([]cluster.Part, error) {
 		if d := req.Params.String("digest"); d != "" && d != f.digest {
 			return nil, call.Errorf("detected modified configuration - file changed by other user? Try again.")
@@ -232,12 +289,30 @@ func (s *Service) PutStorageStorage(ctx context.Context, req *schema.PutStorageS
 		if sec == nil || sec.Type != c.Type { // local, which is there without being configured
 			sec = &pveconf.Section{Type: c.Type, ID: c.ID, Values: maps.Clone(c.Options)}
 		}
+		before := *c
 		parts, err := update(sec, p, remove, s.warn(c.ID))
 		if err != nil {
 			return nil, err
 		}
+		if err := s.checkChain(ctx, &before, sec); err != nil {
+			return nil, err
+		}
+		after := newConfig(sec.Type, sec.ID, maps.Clone(sec.Values))
+		if left = nil; before.EnabledOn(s.opts.Node) && !after.EnabledOn(s.opts.Node) {
+			left = &before
+		}
 		return parts, store(f, sec)
 	})
+	switch {
+	case err != nil:
+	case left != nil:
+		s.leave(ctx, left)
+	default:
+		err = s.placeSecrets(ctx, reply.Type, req.Storage, nil)
+		s.mu.Lock()
+		delete(s.drivers, req.Storage) // the next use opens it with what holds now, a new key too
+		s.mu.Unlock()
+	}
 	return reply, prefixed("update storage failed: ", err)
 }
 
@@ -253,6 +328,7 @@ func update(sec *pveconf.Section, p schema.Params, remove []string, warn func(st
 		}
 	}
 	var parts []cluster.Part
+	dropped := map[string]bool{}
 	for _, k := range remove {
 		switch {
 		case !t.has(k):
@@ -265,25 +341,27 @@ func update(sec *pveconf.Section, p schema.Params, remove []string, warn func(st
 			return nil, call.Errorf("cannot set and delete property '%s' at the same time!", k)
 		}
 		delete(sec.Values, k)
-		if slices.Contains(t.secrets, k) {
+		if slices.Contains(t.secrets, k) && !dropped[k] {
+			dropped[k] = true
 			parts = append(parts, cluster.Delete(secretKey(sec.ID, k)))
 		}
 	}
 	for k, v := range p {
 		sec.Values[k] = optionText(v)
 	}
-	hidden, err := takeSecrets(t, sec)
+	secrets, err := takeSecrets(t, sec)
 	if err != nil {
 		return nil, err
 	}
 	if err := decode(sec, warn); err != nil {
 		return nil, public(err, "%v", err)
 	}
-	return append(parts, hidden...), nil
+	return append(parts, secretParts(sec.ID, secrets)...), nil
 }
 
 // DeleteStorageStorage removes a storage from the configuration, and the permissions on it. Its volumes stay.
 func (s *Service) DeleteStorageStorage(ctx context.Context, req *schema.DeleteStorageStorage) (any, error) {
+	var removed Config
 	err := s.change(ctx, func(f *configFile) ([]cluster.Part, error) {
 		c := f.byID[req.Storage]
 		if c == nil {
@@ -294,6 +372,7 @@ func (s *Service) DeleteStorageStorage(ctx context.Context, req *schema.DeleteSt
 				return nil, public(storage.ErrInUse, "can't remove storage - storage is used as base of another storage")
 			}
 		}
+		removed = *c
 		f.sections.Delete(c.ID)
 		parts, err := s.access.Parts(ctx, func(cfg *access.UserConfig) error {
 			cfg.ACL.Prune(storagePath(c.ID))
@@ -304,38 +383,30 @@ func (s *Service) DeleteStorageStorage(ctx context.Context, req *schema.DeleteSt
 		}
 		return parts, err
 	})
+	if err == nil {
+		s.leave(ctx, &removed)
+	}
 	return nil, prefixed("delete storage failed: ", err)
 }
 
-// secretKey is where a secret option of a storage lies in the store.
-func secretKey(id, option string) string { return "/pve/priv/storage/" + id + "." + option }
-
-var encryptionKey = regexp.MustCompile(`(?s)^\s*\{.*"data"\s*:.*\}\s*$`)
-
-// takeSecrets takes the secret options out of a section, leaving what Proxmox VE shows in their place, and returns the parts
-// of the transaction that store them.
-func takeSecrets(t *storageType, sec *pveconf.Section) ([]cluster.Part, error) {
-	var parts []cluster.Part
-	for _, k := range t.secrets {
-		v := sec.Values[k]
-		if v == "" || v == "1" && k != "password" { // not given, or the mark of one that is stored
-			continue
-		}
-		switch k {
-		case "encryption-key":
-			if v == "autogen" {
-				return nil, call.Param(k, "this version makes no keys: pass one")
+// leave takes back, as far as that goes, what made a storage usable on this node: its mount or session, and the files of its
+// secrets. A guest that still uses it keeps it.
+func (s *Service) leave(ctx context.Context, c *Config) {
+	s.mu.Lock()
+	m := s.drivers[c.ID]
+	delete(s.drivers, c.ID)
+	s.mu.Unlock()
+	if m != nil {
+		if d, ok := storage.As[storage.Deactivator](m.driver); ok {
+			leaving, cancel := context.WithTimeout(ctx, s.opts.ProbeTimeout)
+			defer cancel()
+			_, err := within(leaving, s, func() (struct{}, error) { return struct{}{}, d.Deactivate(leaving) })
+			if err != nil && !errors.Is(err, storage.ErrInUse) {
+				s.log.Warn("storage was not deactivated", "storage", c.ID, "err", err)
 			}
-			if !encryptionKey.MatchString(v) {
-				return nil, call.Errorf("Value does not seems like a valid, JSON formatted encryption key!")
-			}
-			sec.Values[k] = "1"
-		case "master-pubkey":
-			sec.Values[k] = "1"
-		default:
-			delete(sec.Values, k)
 		}
-		parts = append(parts, cluster.Put(secretKey(sec.ID, k), []byte(v)))
 	}
-	return parts, nil
+	if err := s.placeSecrets(ctx, c.Type, c.ID, nil); err != nil {
+		s.log.Warn("secrets of a storage", "storage", c.ID, "err", err)
+	}
 }

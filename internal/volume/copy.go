@@ -25,8 +25,9 @@ type CopyOptions struct {
 	Progress func(done, total int64)
 }
 
-// Copy makes dst a full copy of src. dst appears when it is complete where its storage can do that; after an error it is
-// not there. storage.ErrExists if it was.
+// Copy makes dst a full copy of src, on any two storages, by the best way that the pair has: one of the backend's own (a
+// reflink, zfs send, rbd cp), else qemu-img on the open volumes, else a stream. dst appears when it is complete where its
+// storage can do that; after an error it is not there. storage.ErrExists if it was.
 func (s *Service) Copy(ctx context.Context, src, dst string, o CopyOptions) error {
 	from, err := s.open(ctx, src)
 	if err != nil {
@@ -35,26 +36,98 @@ func (s *Service) Copy(ctx context.Context, src, dst string, o CopyOptions) erro
 	if from.name.Content == volid.Import {
 		return s.Import(ctx, src, dst, o)
 	}
-	img, err := from.openImage(ctx)
+	to, err := s.open(ctx, dst)
 	if err != nil {
 		return err
 	}
-	defer img.Close()
 	v, err := from.driver.Stat(ctx, from.id)
 	if err != nil {
 		return from.explain(err, "volume '"+src+"' cannot be copied")
 	}
-	return s.fill(ctx, src, dst, img, v.SizeBytes, qimg.CopyOptions{Snapshot: o.SourceSnapshot}, o)
+	spec := storage.VolumeSpec{ID: to.id, SizeBytes: max(v.SizeBytes, o.SizeBytes)}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	err = s.copyNatively(ctx, from, to, spec, o)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		s.created(to, err)
+		return to.explain(busySource(src, err), "copy to '"+dst+"' is not supported")
+	}
+	img, err := from.openAt(ctx, o.SourceSnapshot)
+	if errors.Is(err, errors.ErrUnsupported) && o.SourceSnapshot == "" {
+		return s.copyStream(ctx, from, to, o)
+	}
+	if err != nil {
+		return err
+	}
+	defer img.Close()
+	return s.fill(ctx, src, to, img, spec.SizeBytes, qimg.CopyOptions{}, o)
+}
+
+// turn waits until a copy may begin: more of them at once make each slower.
+func (s *Service) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.copies <- struct{}{}:
+		return func() { <-s.copies }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// copyNatively lets the target's driver copy. errors.ErrUnsupported, with nothing made, if it has no way of its own.
+func (s *Service) copyNatively(ctx context.Context, from, to *target, spec storage.VolumeSpec, o CopyOptions) error {
+	c, ok := storage.As[storage.Copier](to.driver)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	_, err := c.CopyFrom(ctx, spec, from.driver, from.id, storage.CopyOptions{
+		Snapshot: o.SourceSnapshot, BytesPerSecond: o.BWLimit, Progress: o.Progress,
+	})
+	return err
+}
+
+// busySource gives the user's words to a copy of what a guest has open.
+func busySource(src string, err error) error {
+	if errors.Is(err, storage.ErrInUse) {
+		return public(err, "volume '%s' is in use: the disk of a running guest can only be copied by its QEMU", src)
+	}
+	return err
 }
 
 // openImage opens a volume to read its bytes.
 func (t *target) openImage(ctx context.Context) (*storage.Image, error) {
 	o, ok := storage.As[storage.Opener](t.driver)
 	if !ok {
-		return nil, public(errors.ErrUnsupported, "volumes of storage '%s' cannot be read here", t.ID)
+		return nil, t.noStream()
 	}
 	img, err := o.Open(ctx, t.id, false)
 	return img, t.explain(err, "volume '"+t.text+"' cannot be read")
+}
+
+// openAt opens a volume to read what it was at a snapshot, or is now if none is named.
+func (t *target) openAt(ctx context.Context, snapshot string) (*storage.Image, error) {
+	if snapshot == "" {
+		return t.openImage(ctx)
+	}
+	if o, ok := storage.As[storage.SnapshotOpener](t.driver); ok {
+		img, err := o.OpenSnapshot(ctx, t.id, snapshot)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil, public(err, "snapshot '%s' does not exist on '%s'", snapshot, t.text)
+		}
+		return img, t.explain(err, "snapshot '"+snapshot+"' of volume '"+t.text+"' cannot be read")
+	}
+	img, err := t.openImage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if img.Format != storage.QCOW2 {
+		img.Close()
+		return nil, public(errors.ErrUnsupported, "snapshot '%s' of volume '%s' cannot be read", snapshot, t.text)
+	}
+	img.Snapshot = snapshot
+	return img, nil
 }
 
 // Import makes dst from an image that came from outside: an import volume, or an absolute path on this node, which only root
@@ -81,7 +154,16 @@ func (s *Service) Import(ctx context.Context, src, dst string, o CopyOptions) er
 			return public(err, "could not get size of %s", src)
 		}
 	}
-	return s.fill(ctx, src, dst, img, size, qimg.CopyOptions{Untrusted: true}, o)
+	to, err := s.open(ctx, dst)
+	if err != nil {
+		return err
+	}
+	done, err := s.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return s.fill(ctx, src, to, img, size, qimg.CopyOptions{Untrusted: true}, o)
 }
 
 // openForeign opens what Import reads; nil for a guest's own image.
@@ -107,6 +189,9 @@ func (s *Service) openForeign(ctx context.Context, src, format string) (*storage
 	}
 	switch t.name.Format {
 	case "raw", "qcow2", "vmdk":
+	case "ova+raw", "ova+qcow2", "ova+vmdk":
+		img, err := s.extract(ctx, t)
+		return img, path.Base(string(t.id)), err
 	default:
 		return nil, "", call.Errorf("cannot import from '%s' - format '%s' is not supported", src, t.name.Format)
 	}
@@ -157,36 +242,27 @@ func sourceFormat(name, given string, f *os.File) storage.Format {
 	return storage.Raw
 }
 
-// fill creates dst with the content of img, which was opened as src.
-func (s *Service) fill(ctx context.Context, src, dst string, img *storage.Image, size int64, q qimg.CopyOptions, o CopyOptions) error {
-	t, err := s.open(ctx, dst)
-	if err != nil {
-		return err
-	}
-	select { // copies take turns: more of them at once make each slower
-	case s.copies <- struct{}{}:
-		defer func() { <-s.copies }()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// fill creates a volume with the content of img, which was opened as src.
+func (s *Service) fill(ctx context.Context, src string, t *target, img *storage.Image, size int64, q qimg.CopyOptions, o CopyOptions) error {
 	spec := storage.VolumeSpec{ID: t.id, SizeBytes: max(size, o.SizeBytes)}
 	q.BytesPerSecond, q.Progress = o.BWLimit, o.Progress
 	copyInto := func(ctx context.Context, to *storage.Image) error {
-		err := s.tool.Copy(ctx, to, img, q)
-		if errors.Is(err, storage.ErrInUse) {
-			err = public(err, "volume '%s' is in use: the disk of a running guest can only be copied by its QEMU", src)
-		}
-		return err
+		return busySource(src, s.tool.Copy(ctx, to, img, q))
 	}
+	var err error
 	if f, ok := storage.As[storage.Filler](t.driver); ok {
-		q.TargetIsZero = true // a new file; it has no content yet
+		q.TargetIsZero = t.startsZero()
 		_, err = f.CreateFilled(ctx, spec, copyInto)
 	} else {
 		err = s.createThenFill(ctx, t, spec, copyInto)
 	}
 	s.created(t, err)
-	return t.explain(err, "copy to '"+dst+"' is not supported")
+	return t.explain(err, "copy to '"+t.text+"' is not supported")
 }
+
+// startsZero reports whether a new volume reads as zeros, so that a copy may leave them out: a fresh file, a sparse volume.
+// What an old volume left on the disk shows through a new one of plain LVM.
+func (t *target) startsZero() bool { return t.Type != "lvm" || t.name.Format == "qcow2" }
 
 // createThenFill is for backends whose volumes cannot be hidden while they are written. The caller's journal knows the name.
 func (s *Service) createThenFill(ctx context.Context, t *target, spec storage.VolumeSpec, copyInto func(context.Context, *storage.Image) error) error {

@@ -2,6 +2,7 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -16,7 +17,7 @@ type probe struct {
 	at      time.Time     // of the last result; zero: none yet
 	usage   storage.Usage
 	err     error
-	swept   bool // what dead processes left in it was removed
+	swept   bool // what dead processes left in it was removed, and nobody was writing anything else
 }
 
 // Run probes the storages of this node until ctx ends, and sweeps what dead processes left in them. It waits for the probes
@@ -85,13 +86,26 @@ func (s *Service) startProbe(ctx context.Context, m *mounted) <-chan struct{} {
 		p.swept = p.swept || sweep
 		p.mu.Unlock()
 		close(done)
-		if st, ok := storage.As[storage.Stager](m.driver); ok && sweep {
-			if n, err := st.Sweep(ctx); err != nil || n > 0 {
-				s.log.Info("unfinished files removed", "storage", m.ID, "count", n, "err", err)
-			}
+		if st, ok := storage.As[storage.Sweeper](m.driver); ok && sweep {
+			s.sweep(ctx, m, st)
 		}
 	})
 	return done
+}
+
+// sweep removes what dead processes left. While somebody still writes to some of it, the next probe sweeps again: the writer
+// may be one that is about to die.
+func (s *Service) sweep(ctx context.Context, m *mounted, st storage.Sweeper) {
+	n, err := st.Sweep(ctx)
+	if errors.Is(err, storage.ErrInUse) {
+		m.probe.mu.Lock()
+		m.probe.swept = false
+		m.probe.mu.Unlock()
+		err = nil
+	}
+	if err != nil || n > 0 {
+		s.log.Info("unfinished files removed", "storage", m.ID, "count", n, "err", err)
+	}
 }
 
 func look(ctx context.Context, d storage.Driver) (storage.Usage, error) {

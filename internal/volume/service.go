@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/turtacn/go-proxmox/cluster"
 	"github.com/turtacn/go-proxmox/internal/access"
+	"github.com/turtacn/go-proxmox/internal/hosttool"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/storage"
@@ -21,14 +23,18 @@ import (
 
 // Options of New. The zero value of each field is the documented default.
 type Options struct {
-	Node          string           // name of this node; required
-	LocalPath     string           // folder of the built-in storage local; default /var/lib/vz
-	Tool          *qimg.Tool       // for copies; default qimg.New(nil)
-	ProbeInterval time.Duration    // between two looks at a storage; default 10 s
-	ProbeTimeout  time.Duration    // after which a storage that does not answer is inactive; default 5 s
-	MaxCopies     int              // copies of whole volumes at the same time; default 4
-	Clock         func() time.Time // default time.Now
-	Logger        *slog.Logger     // nil discards
+	Node          string                // name of this node; required
+	LocalPath     string                // folder of the built-in storage local; default /var/lib/vz
+	Tools         hosttool.Runner       // the host's programs; default hosttool.Host
+	PrivDir       string                // where passwords and keys are written for the drivers' programs; default: nowhere
+	Tool          *qimg.Tool            // for copies; default qimg.New(nil)
+	ProbeInterval time.Duration         // between two looks at a storage; default 10 s
+	ProbeTimeout  time.Duration         // after which a storage that does not answer is inactive; default 5 s
+	RoomBytes     int64                 // of one download at most; default: what the storage has
+	FetchAllowed  func(netip.Addr) bool // where downloads may connect to; default: not the host itself, its link or groups
+	MaxCopies     int                   // copies of whole volumes at the same time; default 4
+	Clock         func() time.Time      // default time.Now
+	Logger        *slog.Logger          // nil discards
 }
 
 // Access answers questions about permissions and changes them; *access.Service does.
@@ -48,6 +54,7 @@ type Service struct {
 	opts   Options
 	tool   *qimg.Tool
 	log    *slog.Logger
+	fetch  fetcher
 	copies chan struct{} // one element for each copy under way
 
 	mu       sync.Mutex // guards the fields below; never held across I/O or a call into another package
@@ -81,6 +88,12 @@ func New(store cluster.Store, tasks *task.Engine, acc Access, reg *storage.Regis
 	s.opts.LocalPath = cmp.Or(o.LocalPath, "/var/lib/vz")
 	s.opts.ProbeInterval = cmp.Or(o.ProbeInterval, 10*time.Second)
 	s.opts.ProbeTimeout = cmp.Or(o.ProbeTimeout, 5*time.Second)
+	if s.opts.Tools == nil {
+		s.opts.Tools = hosttool.Host{}
+	}
+	if s.fetch.allowed = o.FetchAllowed; s.fetch.allowed == nil {
+		s.fetch.allowed = publicAddress
+	}
 	s.copies = make(chan struct{}, cmp.Or(o.MaxCopies, 4))
 	if s.opts.Clock == nil {
 		s.opts.Clock = time.Now
@@ -109,6 +122,9 @@ func (s *Service) mount(ctx context.Context, id string) (*mounted, error) {
 	s.mu.Unlock()
 	if m != nil && m.Type == cfg.Type && maps.Equal(m.Options, cfg.Options) {
 		return m, nil
+	}
+	if err := s.placeSecrets(ctx, cfg.Type, id, nil); err != nil {
+		return nil, err
 	}
 	d, err := s.reg.Open(storage.Config{ID: id, Type: cfg.Type, Options: cfg.Options})
 	if errors.Is(err, storage.ErrUnknownType) {

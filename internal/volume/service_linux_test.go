@@ -94,16 +94,50 @@ func newWorld(t testing.TB, storageCfg string) *world {
 	return startWorld(t, store, filepath.Join(t.TempDir(), "local"))
 }
 
-func startWorld(t testing.TB, store cluster.Store, local string) *world {
+// newWorldWith is newWorld with other options.
+func newWorldWith(t testing.TB, storageCfg string, change func(*volume.Options)) *world {
+	t.Helper()
+	store := memstore.New()
+	t.Cleanup(func() { store.Close() })
+	_, err := store.Txn(context.Background(), cluster.Put("/pve/user.cfg", []byte(users)), cluster.Put(volume.Key, []byte(storageCfg)))
+	require.NoError(t, err)
+	return startWorld(t, store, filepath.Join(t.TempDir(), "local"), change)
+}
+
+// newWorldBackends is newWorldWith with further types of storage.
+func newWorldBackends(t testing.TB, storageCfg string, change func(*volume.Options), more ...storage.Backend) *world {
+	t.Helper()
+	store := memstore.New()
+	t.Cleanup(func() { store.Close() })
+	_, err := store.Txn(context.Background(), cluster.Put("/pve/user.cfg", []byte(users)), cluster.Put(volume.Key, []byte(storageCfg)))
+	require.NoError(t, err)
+	if change == nil {
+		change = func(*volume.Options) {}
+	}
+	return startBackends(t, store, filepath.Join(t.TempDir(), "local"), more, change)
+}
+
+func startWorld(t testing.TB, store cluster.Store, local string, changes ...func(*volume.Options)) *world {
+	t.Helper()
+	return startBackends(t, store, local, nil, changes...)
+}
+
+func startBackends(t testing.TB, store cluster.Store, local string, more []storage.Backend, changes ...func(*volume.Options)) *world {
 	t.Helper()
 	acc, err := access.New(store, nil)
 	require.NoError(t, err)
 	tasks, err := task.New(store, task.Options{Node: "pve1", LogDir: t.TempDir()})
 	require.NoError(t, err)
 	gate := make(chan struct{})
-	reg, err := storage.NewRegistry(dir.Backend(nil), storage.Backend{Type: "nfs", Open: func(storage.Config) (storage.Driver, error) { return silent{gate}, nil }})
+	reg, err := storage.NewRegistry(append([]storage.Backend{
+		dir.Backend(nil), {Type: "nfs", Open: func(storage.Config) (storage.Driver, error) { return silent{gate}, nil }},
+	}, more...)...)
 	require.NoError(t, err)
-	s, err := volume.New(store, tasks, acc, reg, &volume.Options{Node: "pve1", LocalPath: local, ProbeTimeout: 300 * time.Millisecond})
+	o := &volume.Options{Node: "pve1", LocalPath: local, ProbeTimeout: 300 * time.Millisecond}
+	for _, change := range changes {
+		change(o)
+	}
+	s, err := volume.New(store, tasks, acc, reg, o)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -38,6 +38,8 @@ const stepCreated = "volume created"
 
 func (s *Service) registerTasks() {
 	s.tasks.Register(taskDelete, task.Handler{Run: s.runDelete, Recovery: task.Resume})
+	s.tasks.Register(taskDownload, task.Handler{Run: s.runDownload, Recovery: task.Fail})
+	s.tasks.Register(taskPrune, task.Handler{Run: s.runPrune, Recovery: task.Resume})
 	s.tasks.Register(taskCopy, task.Handler{
 		Run: func(ctx context.Context, op *task.Op) error {
 			var p copyParams

@@ -42,7 +42,7 @@ func (a *app) storageCmd() *cobra.Command {
 			return a.print(rows, text("VOLUME", "volid"), text("CONTENT", "content"), text("FORMAT", "format"), size("SIZE", "size"), text("VMID", "vmid"))
 		},
 	}
-	cmd.AddCommand(list, content, a.upload())
+	cmd.AddCommand(list, content, a.upload(), a.download())
 	return cmd
 }
 

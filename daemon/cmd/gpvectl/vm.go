@@ -13,7 +13,7 @@ import (
 
 func (a *app) vmCmd() *cobra.Command {
 	cmd := &cobra.Command{Use: "vm", Short: "Virtual machines", Aliases: []string{"qm"}}
-	cmd.AddCommand(a.vmList(), a.vmCreate(), a.vmConfig(), a.vmClone(), a.vmDelete(), a.vmConsole(),
+	cmd.AddCommand(a.vmList(), a.vmCreate(), a.vmConfig(), a.vmClone(), a.vmMoveDisk(), a.vmDelete(), a.vmConsole(),
 		a.vmPower("start", "Start a VM", nil),
 		a.vmPower("stop", "Stop a VM at once, like pulling the plug", nil),
 		a.vmPower("shutdown", "Ask the guest to shut down (guest agent or ACPI)", func(c *cobra.Command) {

@@ -115,6 +115,7 @@ func readPassword(file string, in io.Reader) (string, error) {
 
 func runCmd() *cobra.Command {
 	var dataDir, listen, configFile, accel string
+	var adopt bool
 	cmd := &cobra.Command{
 		Use:   "run --data-dir DIR",
 		Short: "Answer the API and run guests",
@@ -176,6 +177,7 @@ All paths are absolute.`,
 					return err
 				}
 			}
+			cfg.AdoptNode = adopt
 			d, err := daemon.New(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -201,6 +203,7 @@ All paths are absolute.`,
 	cmd.Flags().StringVar(&listen, "listen", "", "`ADDR:PORT` instead of the configured one")
 	cmd.Flags().StringVar(&configFile, "config", "", "configuration `file` (default: config.yaml in the data directory)")
 	cmd.Flags().StringVar(&accel, "accel", "", "`accelerator` of guests: auto, kvm, tcg (default: the configured one)")
+	cmd.Flags().BoolVar(&adopt, "adopt-node", false, "start even if the state's guests belong to a node of another name than agent.nodeName says")
 	required(cmd, "data-dir")
 	return cmd
 }

@@ -26,7 +26,7 @@ file with the facts of a host, in place of this one's. --launch prints what woul
 	cmd.Flags().StringVar(&o.Root, "root", "", "`folder` with the cluster's configuration")
 	cmd.Flags().StringVar(&o.HostFile, "host", "", "`file` with the facts of the host")
 	cmd.Flags().BoolVar(&o.JSON, "json", false, "print a JSON list instead of a shell line")
-	cmd.Flags().BoolVar(&o.Launch, "launch", false, "print what would really be started on this host")
+	cmd.Flags().BoolVar(&o.Launch, "launch", false, "print what would really be started on this host (taps and sockets by name: the daemon hands them over as open descriptors)")
 	required(cmd, "config")
 	required(cmd, "vmid")
 	return cmd

@@ -181,6 +181,18 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// unordered are the interfaces without their places: the order of a file is not always transitive, so that a rewrite may
+// change it.
+func unordered(f *interfaces.File) map[string]entry {
+	out := map[string]entry{}
+	for name, e := range f.Ifaces {
+		e = e.Clone()
+		delete(e, "priority")
+		out[name] = e
+	}
+	return out
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(whole)
 	f.Add("iface a:1\nallow-a b\n#\x00\niface a.0 inet6 \n")
@@ -191,9 +203,13 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for name, e := range interfaces.Parse(once, host).Ifaces {
+		read := interfaces.Parse(once, host)
+		for name, e := range read.Ifaces {
 			require.NotContains(t, name, "\n")
 			require.NotEmpty(t, e)
 		}
+		twice, err := read.Format()
+		require.NoError(t, err, once)
+		require.Equal(t, unordered(read), unordered(interfaces.Parse(twice, host)), once)
 	})
 }

@@ -14,7 +14,7 @@ func Translate(in *Input) (*Result, error) {
 	if in.Host == nil {
 		return nil, errNoHost
 	}
-	b := &builder{in: in, host: in.Host, conf: in.Config, m: &machine.Machine{}, res: &Result{}, buses: map[int]bool{}, usedPCI: map[string]bool{}}
+	b := &builder{in: in, host: in.Host, conf: in.Config, m: &machine.Machine{}, res: &Result{in: *in}, buses: map[int]bool{}, usedPCI: map[string]bool{}}
 	if b.conf.Bool("template", false) {
 		b.conf, b.template = templateConfig(b.conf), true
 	}

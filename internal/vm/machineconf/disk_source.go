@@ -1,6 +1,7 @@
 package machineconf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -229,23 +230,39 @@ func formatOf(st volid.Storage, v volid.Volume) string {
 
 // protocolNode returns the node that reaches a location.
 func (b *builder) protocolNode(loc volid.Location) (machine.Node, error) {
+	l, ok := loc.(volid.File)
+	if !ok {
+		return LocationNode(loc)
+	}
+	kind, err := b.host.stat(l.Path)
+	if err != nil && b.blockdev() {
+		return machine.Node{}, err
+	}
+	if kind == BlockFile {
+		return fileNode("host_device", l.Path), nil
+	}
+	return fileNode("file", l.Path), nil
+}
+
+// LocationNode returns the node that reaches a location, without a name. A file, of which only the host knows whether it is
+// one, is taken as such.
+func LocationNode(loc volid.Location) (machine.Node, error) {
 	switch l := loc.(type) {
+	case nil:
+		return machine.Node{}, errors.New("the volume has no location")
+	case volid.File:
+		return fileNode("file", l.Path), nil
 	case volid.Device:
 		return fileNode("host_device", l.Path), nil
 	case volid.RBD:
 		return rbdNode(l), nil
 	case volid.ISCSI:
-		return machine.Node{Driver: "iscsi", Options: []machine.Property{{Name: "transport", Value: "tcp"}, {Name: "portal", Value: l.Portal},
-			{Name: "target", Value: l.Target}, {Name: "lun", Value: l.LUN}}}, nil
-	case volid.File:
-		kind, err := b.host.stat(l.Path)
-		if err != nil && b.blockdev() {
-			return machine.Node{}, err
+		n := machine.Node{Driver: "iscsi", Options: []machine.Property{{Name: "transport", Value: "tcp"}, {Name: "portal", Value: l.Portal},
+			{Name: "target", Value: l.Target}, {Name: "lun", Value: l.LUN}}}
+		if l.Initiator != "" {
+			n.Options = append(n.Options, machine.Property{Name: "initiator-name", Value: l.Initiator})
 		}
-		if kind == BlockFile {
-			return fileNode("host_device", l.Path), nil
-		}
-		return fileNode("file", l.Path), nil
+		return n, nil
 	}
 	return machine.Node{}, fmt.Errorf("cannot use '%s' as a QEMU blockdevice", loc.Text())
 }

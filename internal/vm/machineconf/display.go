@@ -60,6 +60,10 @@ func (b *builder) display() error {
 	}
 	if !c.headless() {
 		b.m.Display.VNC = &machine.VNC{Socket: b.in.run("vnc"), Password: true}
+		if b.launch() {
+			// It listens nowhere: viewers are handed to it one by one (QMP add_client).
+			b.m.Display.VNC = &machine.VNC{Address: "none", Password: true}
+		}
 		b.cards(c)
 	}
 	b.tablet(c)
@@ -215,8 +219,9 @@ func (b *builder) clipboard() error {
 	b.m.Display.SPICE = &machine.SPICE{TLSPort: b.host.SPICEPort, Address: b.host.SPICEAddress, TLSCiphers: "HIGH",
 		SeamlessMigration: true, StreamingVideo: extra.VideoStreaming}
 	if b.launch() {
-		// A socket in the machine's folder: who may connect is a matter of the folder.
-		b.m.Display.SPICE = &machine.SPICE{Unix: true, Address: b.in.run("spice"), NoTicket: true, SeamlessMigration: true,
+		// A socket in the folder of the machine's user: who may connect is a matter of the
+		// folder.
+		b.m.Display.SPICE = &machine.SPICE{Unix: true, Address: b.own("spice"), NoTicket: true, SeamlessMigration: true,
 			StreamingVideo: extra.VideoStreaming}
 	}
 	return nil

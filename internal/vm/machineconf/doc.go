@@ -12,7 +12,8 @@
 //   - [ProxmoxForm] is what Proxmox VE would start, with its own QEMU: for comparing.
 //   - [Launch] is what a stock QEMU runs: the same guest hardware, but always -blockdev,
 //     no options that only Proxmox's QEMU has, firmware of the distribution, and taps
-//     that somebody else has made.
+//     that somebody else has made. Taps and sockets are named; who starts the machine may
+//     replace the names by open descriptors, and the daemon does.
 //
 // A guest must not notice the difference: every id, address and property that the guest
 // can see is the same in both.

@@ -37,11 +37,12 @@ type Input struct {
 	// Forced are settings of a running or saved machine that go before the
 	// configuration.
 	Forced Forced
-	// Locate says where a volume is once it has been made reachable. Nil derives it from
-	// the storages' configuration alone.
+	// Locate says where a volume is once it has been made reachable, nil if that is where
+	// the storages' configuration says. A nil Locate derives all from the configuration.
 	Locate func(id volid.ID) (volid.Location, error)
 	// RunDir is the folder of the machine's sockets, for [Launch]. Proxmox VE's form has
-	// fixed names under /var/run/qemu-server.
+	// fixed names under /var/run/qemu-server. It may be closed to the machine's user: see
+	// [Result.Sockets]. Only [OwnFolder] below it must be that user's.
 	RunDir string
 	// StateFile resumes from a file with saved state; Incoming waits for a migration
 	// ("defer" or "unix:PATH"); Paused starts with stopped processors.
@@ -90,6 +91,12 @@ type Result struct {
 	Volumes []VolumeUse
 	// Ports are the network cards that need a tap.
 	Ports []Port
+	// Sockets are the paths of the unix sockets that character devices listen at, for
+	// [Launch]. Who starts the machine may listen at them and hand the descriptors over.
+	Sockets []Socket
+	// OwnFolder is the folder in which the machine's user makes sockets by itself, empty if
+	// it makes none.
+	OwnFolder string
 	// State is saved state to load over the monitor before the guest runs, for [Launch].
 	State string
 	// LinkDown are cards whose link is switched off after the start; BalloonMiB is the
@@ -103,6 +110,15 @@ type Result struct {
 	Folders []FolderProcess
 	// PCI are devices of the host that must be free and bound to vfio-pci.
 	PCI []PCIUse
+
+	in Input // that it was made of
+}
+
+// Located translates again what the result was made of, with volumes where locate says; see Input.Locate.
+func (r *Result) Located(locate func(id volid.ID) (volid.Location, error)) (*Result, error) {
+	in := r.in
+	in.Locate = locate
+	return Translate(&in)
 }
 
 // VolumeUse is one volume or path of the machine.
@@ -121,6 +137,12 @@ type Port struct {
 	Queues    int
 	VNetHdr   bool
 	Net       vmconfig.Net
+}
+
+// Socket is a unix socket of a character device.
+type Socket struct {
+	Unit, Chardev string // names in the machine: serial0, serial0
+	Path          string
 }
 
 // Copy is a file to copy before the start, if To is not there yet.
@@ -171,10 +193,33 @@ func (in *Input) run(name string) string {
 	return "/var/run/qemu-server/" + strconv.Itoa(in.VMID) + "." + name
 }
 
+// OwnFolder is the name of the folder in RunDir where the machine's user makes sockets.
+const OwnFolder = "guest"
+
+// own returns the path of a socket that the machine's user makes.
+func (b *builder) own(name string) string {
+	if !b.launch() {
+		return b.in.run(name)
+	}
+	b.res.OwnFolder = b.in.run(OwnFolder)
+	return path.Join(b.res.OwnFolder, name)
+}
+
+// listen returns a character device that listens at a socket.
+func (b *builder) listen(unit, name string) machine.Chardev {
+	where := b.in.run(name)
+	if b.launch() {
+		b.res.Sockets = append(b.res.Sockets, Socket{Unit: unit, Chardev: unit, Path: where})
+	}
+	return machine.ListenSocket(unit, where)
+}
+
 // location finds a volume.
 func (in *Input) location(id volid.ID, snap string) (volid.Location, error) {
 	if in.Locate != nil && snap == "" {
-		return in.Locate(id)
+		if loc, err := in.Locate(id); loc != nil || err != nil {
+			return loc, err
+		}
 	}
 	s, err := in.storage(id.Storage)
 	if err != nil {

@@ -155,6 +155,7 @@ serial0: socket
 			host.KVM, host.VhostNet, host.CPUs = false, false, 16
 			in := testInput(t, conf)
 			in.Host, in.Profile, in.RunDir = host, machineconf.Launch, t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(in.RunDir, machineconf.OwnFolder), 0o700))
 			makeVolumes(t, t.TempDir(), in)
 			res, err := machineconf.Translate(in)
 			require.NoError(t, err)
@@ -178,6 +179,7 @@ func TestQEMUFirmware(t *testing.T) {
 	host.KVM, host.CPUs = false, 16
 	in := testInput(t, "bios: ovmf\nmachine: q35\nefidisk0: vmdata:310/vm-310-disk-0.raw,efitype=4m")
 	in.Host, in.Profile, in.RunDir = host, machineconf.Launch, t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(in.RunDir, machineconf.OwnFolder), 0o700))
 	dir := t.TempDir()
 	makeVolumes(t, dir, in)
 	vars, err := os.ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd")

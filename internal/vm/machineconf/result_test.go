@@ -41,9 +41,10 @@ hostpci1: 22:00.0,driver=keep
 	port := res.Ports[0]
 	require.Equal(t, []any{"net0", "tap310i0", "vmbr0", "BC:24:11:00:00:01", 2, 7}, []any{port.Key, port.Name, port.Bridge, port.MAC, port.Queues, port.Net.Tag.Or(0)})
 	require.Equal(t, []machineconf.Copy{{From: "/usr/share/OVMF/OVMF_VARS.fd", To: "/run/gp/310/efivars.fd"}}, res.Copies)
-	require.Equal(t, &machineconf.TPMProcess{Socket: "/run/gp/310/swtpm", Volume: "thin:vm-310-disk-9", Version: "v2.0"}, res.TPM)
+	require.Equal(t, "/run/gp/310/guest", res.OwnFolder)
+	require.Equal(t, &machineconf.TPMProcess{Socket: "/run/gp/310/guest/swtpm", Volume: "thin:vm-310-disk-9", Version: "v2.0"}, res.TPM)
 	require.Equal(t, "/share", res.Folders[0].Path)
-	require.Equal(t, "/run/gp/310/virtiofs0", res.Folders[0].Socket)
+	require.Equal(t, "/run/gp/310/guest/virtiofs0", res.Folders[0].Socket)
 	require.Equal(t, []machineconf.PCIUse{
 		{Key: "hostpci0", MDev: "v-1", UUID: "00000000-0000-0000-0000-000000000310", Alternatives: []string{"0000:23:00.0"}},
 		{Key: "hostpci1", Address: "0000:22:00.0", KeepDriver: true}}, res.PCI)

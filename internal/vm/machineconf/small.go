@@ -75,7 +75,7 @@ func (b *builder) serials() error {
 		}
 		u := machine.Unit{Name: id, Devices: []machine.Device{{Driver: "isa-serial", Props: []machine.Property{{Name: "chardev", Value: id}}}}}
 		if where == "socket" {
-			u.Chardevs = []machine.Chardev{machine.ListenSocket(id, b.in.run(id))}
+			u.Chardevs = []machine.Chardev{b.listen(id, id)}
 			if b.arm() && n == 0 {
 				u.Devices, u.Serials = nil, []string{"chardev:" + id}
 			}
@@ -156,7 +156,7 @@ func (b *builder) tpm() {
 		version = "v1.2"
 	}
 	b.use(d)
-	b.res.TPM = &TPMProcess{Socket: b.in.run("swtpm"), Volume: d.File, Version: version}
+	b.res.TPM = &TPMProcess{Socket: b.own("swtpm"), Volume: d.File, Version: version}
 	b.parts.tpm = append(b.parts.tpm, machine.Unit{Name: "tpmstate0",
 		Chardevs: []machine.Chardev{machine.ConnectSocket("tpmchar", b.res.TPM.Socket)},
 		TPMs:     []machine.TPM{{ID: "tpmdev", Chardev: "tpmchar"}},
@@ -169,7 +169,7 @@ func (b *builder) agent() {
 	if err != nil || !a.IsEnabled() {
 		return
 	}
-	u := machine.Unit{Name: "qga0", Chardevs: []machine.Chardev{machine.ListenSocket("qga0", b.in.run("qga"))}}
+	u := machine.Unit{Name: "qga0", Chardevs: []machine.Chardev{b.listen("qga0", "qga")}}
 	link := machine.Property{Name: "chardev", Value: "qga0"}
 	if a.Type == "isa" {
 		u.Devices = []machine.Device{{Driver: "isa-serial", Props: []machine.Property{link}}}

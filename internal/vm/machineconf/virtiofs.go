@@ -38,7 +38,7 @@ func (b *builder) folders() error {
 		}
 		socket := "/run/qemu-server/virtiofsd/vm" + strconv.Itoa(b.in.VMID) + "-fs" + strconv.Itoa(n)
 		if b.launch() {
-			socket = b.in.run(id)
+			socket = b.own(id)
 		}
 		b.res.Folders = append(b.res.Folders, FolderProcess{Socket: socket, Path: path, Tag: o.DirID, Options: o, Windows: b.win > 0})
 		b.parts.virtioFS = append(b.parts.virtioFS, machine.Unit{Name: id, Chardevs: []machine.Chardev{machine.ConnectSocket(id, socket)},
