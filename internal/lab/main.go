@@ -47,7 +47,7 @@ func command(ctx context.Context, args []string) (int, error) {
 	flags.IntVar(&s.cpus, "cpus", 2, "virtual processors")
 	flags.IntVar(&s.disks, "disks", 4, "number of empty disks")
 	flags.Int64Var(&s.diskBytes, "disk-size", 8<<30, "`bytes` of each; only what is written takes space on the host")
-	flags.DurationVar(&s.limit, "limit", 0, "time after which the guest is taken down; default: 20m for test, the test's own for exec, 10m for run")
+	flags.DurationVar(&s.limit, "limit", 0, "time after which the guest is taken down; default: 40m for test, the test's own for exec, 10m for run")
 	flags.StringVar(&s.out, "out", "", "`folder` on the host that tests may write to, as GPVE_LAB_OUT")
 	if len(args) == 0 {
 		flags.Usage()

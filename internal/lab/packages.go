@@ -32,8 +32,8 @@ var packages = []entry{
 }
 
 const (
-	packageLimit = 10 * time.Minute // -test.timeout of each binary
-	testLimit    = 20 * time.Minute // of the whole boot
+	packageLimit = 15 * time.Minute // -test.timeout of each binary
+	testLimit    = 40 * time.Minute // of the whole boot: twice what it takes on two quiet cores
 	commandLimit = 10 * time.Minute // of run, and of exec without a time limit of its own
 	bootLimit    = 2 * time.Minute  // what booting may take beyond the limit of a test
 )

@@ -74,7 +74,7 @@ func reached(r *machineconf.Result, at attached) error {
 
 // nodeOf describes an attached volume for blockdev-add: its format over the node that reaches it.
 func nodeOf(at storage.Attachment, name string) (map[string]any, error) {
-	file := map[string]any{}
+	var file map[string]any
 	format := storage.Raw
 	switch at := at.(type) {
 	case storage.File:

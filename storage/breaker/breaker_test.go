@@ -252,7 +252,7 @@ func TestOneProbePerStorage(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := p.Probe(t.Context(), breaker.Request{Config: storage.Config{ID: "a", Type: "good"}})
 		return errors.Is(err, storage.ErrUnavailable)
-	}, 5*time.Second, time.Millisecond)
+	}, 20*time.Second, 50*time.Millisecond) // pauses in which the other comes first
 	_, err = p.Probe(t.Context(), breaker.Request{Config: storage.Config{ID: "b", Type: "good"}})
 	require.NoError(t, err, "others go on")
 	cancel()

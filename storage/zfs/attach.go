@@ -27,8 +27,7 @@ func (d *Driver) attach(ctx context.Context, id storage.VolumeID, o storage.Atta
 	}
 	readOnly := v.Base || o.ReadOnly
 	if v.subvol() {
-		folder, err := d.mounted(ctx, s.name)
-		return storage.File{Path: folder, Format: storage.Subvol, ReadOnly: readOnly}, err
+		return d.folder(ctx, s, readOnly)
 	}
 	f, err := d.device(ctx, s.name, false)
 	if err != nil {
@@ -36,6 +35,17 @@ func (d *Driver) attach(ctx context.Context, id storage.VolumeID, o storage.Atta
 	}
 	err = own(f, o.UID)
 	return storage.Block{Path: devicePath(s.name), Format: storage.Raw, ReadOnly: readOnly}, errors.Join(err, f.Close())
+}
+
+// folder attaches a subvol. That of a linked clone says which folder it began as.
+func (d *Driver) folder(ctx context.Context, s dataset, readOnly bool) (storage.Attachment, error) {
+	path, err := d.mounted(ctx, s.name)
+	at := storage.File{Path: path, Format: storage.Subvol, ReadOnly: readOnly}
+	if base := d.baseOf(s); base != "" && err == nil {
+		path, err = d.mounted(ctx, d.dataset+"/"+base)
+		at.Backing = &storage.File{Path: path, Format: storage.Subvol, ReadOnly: true}
+	}
+	return at, err
 }
 
 // own gives an open device to a uid; 0 is this process's own.

@@ -128,7 +128,8 @@ func (d *Driver) createFilled(ctx context.Context, spec storage.VolumeSpec, fill
 // publish lets fn make a dataset under a temporary name, and gives it the volume's name when it is whole and ctx still stands.
 // After an error, or if the name is taken, nothing remains.
 func (d *Driver) publish(ctx context.Context, v volume, fn func(temp string) error) (storage.Volume, error) {
-	if _, err := d.get(ctx, v.dataset); err == nil {
+	// Known before the work, which is long. Renaming is what decides.
+	if _, err := d.tool.run(ctx, "list", "-H", "-d", "0", "-o", "name", v.dataset); err == nil {
 		return storage.Volume{}, storage.ErrExists
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return storage.Volume{}, err

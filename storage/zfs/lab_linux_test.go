@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -28,7 +29,10 @@ import (
 // testPool is made by the first test that needs it, on the lab's first disk; each driver gets a dataset of its own in it.
 const testPool = "gpvetest"
 
-var datasets atomic.Int64
+var (
+	making   sync.Mutex // serialises the making of testPool
+	datasets atomic.Int64
+)
 
 // backend is how another process finds the driver of a test.
 type backend struct {
@@ -77,6 +81,8 @@ func zpool(t testing.TB) {
 	need.Tool(t, "zfs", "zpool")
 	need.Module(t, "zfs")
 	disk := need.LabDisk(t, 0)
+	making.Lock()
+	defer making.Unlock()
 	if !exists(testPool) {
 		_, err := gozfs.CreateZpool(testPool, nil, "-f", "-O", "compression=lz4", "-m", filepath.Join("/tmp", testPool), disk)
 		require.NoError(t, err)
@@ -96,7 +102,6 @@ func open(t testing.TB, o *zfs.Options) (*zfs.Driver, string) {
 	})
 	d, err := zfs.New(dataset, o)
 	require.NoError(t, err)
-	require.NoError(t, d.Activate(context.Background()))
 	return d, dataset
 }
 

@@ -74,7 +74,7 @@ func TestReservations(t *testing.T) {
 	require.GreaterOrEqual(t, thick.Used, uint64(64<<20), "reserved")
 	block, err := thick.GetProperty("volblocksize")
 	require.NoError(t, err)
-	require.Equal(t, "16K", block)
+	require.Equal(t, "16384", block)
 	_, err = d.CopyFrom(t.Context(), storage.VolumeSpec{ID: "vm-101-disk-0"}, d, "vm-100-disk-0", storage.CopyOptions{})
 	require.NoError(t, err)
 	copied, err := gozfs.GetDataset(dataset + "/vm-101-disk-0")

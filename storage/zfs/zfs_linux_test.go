@@ -46,6 +46,7 @@ func config(t *testing.T, format storage.Format, o zfs.Options) storagetest.Conf
 }
 
 func TestConformanceOfZvols(t *testing.T) {
+	t.Parallel()
 	c := config(t, storage.Raw, zfs.Options{Sparse: true})
 	c.Granule = 1 << 20
 	c.Full = func(t *testing.T) (storage.Driver, int64) { return small(t, &zfs.Options{Sparse: true}), 96 << 20 }
@@ -60,6 +61,7 @@ func TestConformanceOfZvols(t *testing.T) {
 }
 
 func TestConformanceOfSubvols(t *testing.T) {
+	t.Parallel()
 	c := config(t, storage.Subvol, zfs.Options{})
 	c.FolderBytes = 16 << 20
 	// Made by the same steps as zvols, at the same speed: half a second each under emulation.
