@@ -91,7 +91,7 @@ const stepFunction = `step() {
 	status=$?
 	udevadm settle -t 10
 	for ((i = 0; i < disks; i++)); do
-		blkdiscard "/dev/disk/by-id/virtio-lab$i" || busy="$busy lab$i"
+		blkdiscard "/dev/disk/by-id/virtio-lab$i" 2> /dev/null || busy="$busy lab$i"
 	done
 	printf '%s end %d %d %d%s\n' "$mark" "$n" "$status" $((${EPOCHREALTIME/./} - from)) "$busy"
 }

@@ -18,6 +18,9 @@ type updateParams struct {
 	Update   vmconfig.Update
 	Digest   string `json:",omitempty"`
 	SkipLock bool   `json:",omitempty"`
+	// Volume must be there when the update is made: it was given to this VM by an operation that a restart may have undone
+	// in the meantime.
+	Volume string `json:",omitempty"`
 }
 
 // checkDigest refuses a change of a configuration that is not the one the caller has seen.
@@ -74,6 +77,11 @@ func (s *Service) runConfig(ctx context.Context, op *task.Op) error {
 		return s.settle(ctx, op, v, state.Named)
 	case begun:
 		return task.ErrInterrupted
+	}
+	if p.Volume != "" {
+		if _, err := s.o.Volumes.Stat(ctx, p.Volume); err != nil {
+			return err
+		}
 	}
 	named, err := s.stageAll(ctx, op, v, &p)
 	if err != nil {

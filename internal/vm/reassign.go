@@ -131,7 +131,7 @@ func (s *Service) reassign(ctx context.Context, op *task.Op, p *moveParams) erro
 	if vmconfig.IsUnused(p.TargetDisk) {
 		value = to
 	}
-	update := &updateParams{ID: p.Target, Update: vmconfig.Update{Set: map[string]string{p.TargetDisk: value}}}
+	update := &updateParams{ID: p.Target, Volume: to, Update: vmconfig.Update{Set: map[string]string{p.TargetDisk: value}}}
 	if err := s.setNow(ctx, update); err != nil {
 		return fmt.Errorf("attaching the volume to VM %d: %w", p.Target, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	gozfs "github.com/mistifyio/go-zfs/v4"
 	"github.com/stretchr/testify/require"
@@ -97,8 +98,13 @@ func open(t testing.TB, o *zfs.Options) (*zfs.Driver, string) {
 	_, err := gozfs.CreateFilesystem(dataset, nil)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		out, err := exec.Command("zfs", "destroy", "-R", dataset).CombinedOutput()
-		require.NoError(t, err, "%s", out)
+		var out []byte
+		require.Eventually(t, func() (done bool) { // udev may still look at what was just made
+			var err error
+			out, err = exec.Command("zfs", "destroy", "-R", dataset).CombinedOutput()
+			return err == nil
+		}, 20*time.Second, 100*time.Millisecond)
+		require.Empty(t, out)
 	})
 	d, err := zfs.New(dataset, o)
 	require.NoError(t, err)
@@ -131,6 +137,11 @@ func (folderContent) Write(_ context.Context, img *storage.Image, data []byte) e
 			return err
 		}
 		defer f.Close()
+		if info, err := f.Stat(); err != nil || info.Size() < int64(len(data)) { // a hole takes nothing of the quota
+			if err := errors.Join(err, f.Truncate(int64(len(data)))); err != nil {
+				return err
+			}
+		}
 	}
 	// Only what differs: every block that is written is a changed one to ZFS, also if it is as before.
 	const block = 64 << 10

@@ -49,7 +49,7 @@ func TestConformanceOfZvols(t *testing.T) {
 	t.Parallel()
 	c := config(t, storage.Raw, zfs.Options{Sparse: true})
 	c.Granule = 1 << 20
-	c.Full = func(t *testing.T) (storage.Driver, int64) { return small(t, &zfs.Options{Sparse: true}), 96 << 20 }
+	c.Full = func(t *testing.T) (storage.Driver, int64) { return small(t, &zfs.Options{Sparse: true}), 40 << 20 }
 	inner := c.Residue
 	c.Residue = func(t *testing.T, d storage.Driver) []string {
 		if s, ok := d.(*smallDriver); ok {
@@ -74,12 +74,12 @@ type smallDriver struct {
 	dataset string
 }
 
-// small returns a driver of a pool with some 40 MiB.
+// small returns a driver of a pool with some 25 MiB.
 func small(t testing.TB, o *zfs.Options) *smallDriver {
 	zpool(t)
 	file := filepath.Join(t.TempDir(), "disk")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	require.NoError(t, os.Truncate(file, 96<<20))
+	require.NoError(t, os.Truncate(file, 64<<20))
 	p, err := gozfs.CreateZpool(smallPool, nil, "-m", "none", file)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Destroy()) })
