@@ -66,6 +66,9 @@ const (
 	stderrKeep = 4 << 10
 	outputMax  = 512 << 20       // a list of a million volumes
 	grace      = 5 * time.Second // for a command that was killed, to end
+	// outputDelay is how long the output of a command that has ended may take to be read: on a starved machine, seconds.
+	// Given up, a command that did its work would count as failed.
+	outputDelay = time.Minute
 )
 
 // run runs one zfs command and returns what it prints.
@@ -86,7 +89,10 @@ func (t *tool) do(ctx context.Context, c command) ([]byte, error) {
 	t.logger.DebugContext(ctx, "zfs", slog.Any("argv", argv))
 	cmd := exec.CommandContext(ctx, c.program, c.args...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
-	cmd.WaitDelay = grace
+	cmd.WaitDelay = outputDelay
+	if c.stdin != nil { // whose reader may be somebody who never answers
+		cmd.WaitDelay = grace
+	}
 	stderr := &lines{each: c.line}
 	cmd.Stdin, cmd.Stderr = c.stdin, stderr
 	var out bytes.Buffer

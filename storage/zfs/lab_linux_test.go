@@ -103,7 +103,7 @@ func open(t testing.TB, o *zfs.Options) (*zfs.Driver, string) {
 			var err error
 			out, err = exec.Command("zfs", "destroy", "-R", dataset).CombinedOutput()
 			return err == nil
-		}, 20*time.Second, 100*time.Millisecond)
+		}, 3*time.Minute, 100*time.Millisecond)
 		require.Empty(t, out)
 	})
 	d, err := zfs.New(dataset, o)
