@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/turtacn/go-proxmox/internal/proc"
 )
 
 // ErrMissing says that a program is not installed on this host.
@@ -97,46 +99,18 @@ func (Host) Run(ctx context.Context, c Command) ([]byte, error) {
 	if c.Stdin != nil {
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
-	out, tail := &bounded{limit: limit}, &lastBytes{limit: 4 << 10}
-	cmd.Stdout, cmd.Stderr = out, tail
+	var printed bytes.Buffer
+	out, complaint := &proc.Capped{W: &printed, Left: limit}, &proc.Tail{}
+	cmd.Stdout, cmd.Stderr = out, complaint
 	err = cmd.Run()
 	switch {
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s: %w", c.Name, context.Cause(ctx))
-	case out.over:
+	case out.Left < 0:
 		return nil, fmt.Errorf("%s: %w", c.Name, ErrOutput)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return out.buf.Bytes(), &Error{Argv: append([]string{c.Name}, c.Args...), Exit: exit.ExitCode(), Stderr: strings.TrimSpace(string(tail.buf))}
+		return printed.Bytes(), &Error{Argv: append([]string{c.Name}, c.Args...), Exit: exit.ExitCode(), Stderr: complaint.String()}
 	}
-	return out.buf.Bytes(), err
-}
-
-// bounded keeps what a program prints up to a limit.
-type bounded struct {
-	buf   bytes.Buffer
-	limit int
-	over  bool
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.buf.Len()+len(p) > b.limit {
-		b.over = true
-		return 0, ErrOutput
-	}
-	return b.buf.Write(p)
-}
-
-// lastBytes keeps the end of what a program says.
-type lastBytes struct {
-	buf   []byte
-	limit int
-}
-
-func (l *lastBytes) Write(p []byte) (int, error) {
-	l.buf = append(l.buf, p...)
-	if over := len(l.buf) - l.limit; over > 0 {
-		l.buf = l.buf[over:]
-	}
-	return len(p), nil
+	return printed.Bytes(), err
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/proc"
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/qimg"
 	"github.com/turtacn/go-proxmox/storage/volid"
@@ -123,19 +124,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-const stderrKeep = 4 << 10
-
 // run runs a program and returns its output.
 func (t *target) run(ctx context.Context, argv ...string) ([]byte, error) {
 	t.opt.Logger.DebugContext(ctx, "iscsi", "argv", argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	cmd.WaitDelay = 5 * time.Second
-	var out, stderr bytes.Buffer
+	var out bytes.Buffer
+	var stderr proc.Tail
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := cmd.Run(); err != nil {
-		e := &Error{Argv: argv, Exit: -1, Err: err}
-		e.Stderr = strings.TrimSpace(string(stderr.Bytes()[max(0, stderr.Len()-stderrKeep):]))
+		e := &Error{Argv: argv, Exit: -1, Stderr: stderr.String(), Err: err}
 		if cmd.ProcessState != nil {
 			e.Exit = cmd.ProcessState.ExitCode()
 		}

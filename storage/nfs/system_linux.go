@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/turtacn/go-proxmox/internal/proc"
 )
 
 // system is the mounter of this machine.
@@ -24,26 +25,22 @@ func (system) at(path string) (mount, bool, error) {
 	return parseMountinfo(f, path)
 }
 
-// stderrKeep is how much of what mount says stays in the error.
-const stderrKeep = 4 << 10
-
 func (system) mount(ctx context.Context, source, path, options string) error {
 	cmd := exec.CommandContext(ctx, "mount", "-t", "nfs", "-o", options, "--", source, path)
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) } // mount.nfs too
 	cmd.WaitDelay = time.Second
-	out, err := cmd.CombinedOutput()
+	var out proc.Tail
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
 	if err == nil {
 		return nil
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if len(out) > stderrKeep {
-		out = out[len(out)-stderrKeep:]
-	}
-	return fmt.Errorf("%v: %w: %s", cmd.Args, err, strings.TrimSpace(string(out)))
+	return fmt.Errorf("%v: %w: %s", cmd.Args, err, out.String())
 }
 
 func (s system) unmount(ctx context.Context, path string, lazy bool) error {

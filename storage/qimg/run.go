@@ -3,7 +3,6 @@ package qimg
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,8 +15,7 @@ import (
 )
 
 const (
-	stderrKeep = 4 << 10
-	stdoutMax  = 1 << 20 // JSON of info with many snapshots; more is an error
+	stdoutMax = 1 << 20 // JSON of info with many snapshots; more is an error
 )
 
 // command is one call of qemu-img: arguments after the program's name, and the files that they mention as fdPath(i).
@@ -45,12 +43,12 @@ func (t *Tool) run(ctx context.Context, c command) ([]byte, error) {
 	cmd.Env = []string{"LC_ALL=C", "MALLOC_ARENA_MAX=1", "PATH=" + os.Getenv("PATH")}
 	cmd.ExtraFiles = c.files
 	cmd.WaitDelay = 5 * time.Second
-	stderr := &tail{max: stderrKeep}
+	stderr := &proc.Tail{}
 	cmd.Stderr = stderr
 	var out bytes.Buffer
 	cmd.Stdout = c.stdout
 	if c.stdout == nil {
-		cmd.Stdout = &capped{w: &out, left: stdoutMax}
+		cmd.Stdout = &proc.Capped{W: &out, Left: stdoutMax}
 	}
 	err := proc.RunTethered(cmd, func(pid int) error { return limit(pid, c.limits) })
 	if err != nil {
@@ -78,32 +76,3 @@ func commandError(ctx context.Context, argv []string, cmd *exec.Cmd, stderr stri
 }
 
 func slogArgs(argv []string) []any { return []any{"argv", argv} }
-
-// tail keeps the last max bytes written to it.
-type tail struct {
-	max int
-	buf []byte
-}
-
-func (w *tail) Write(p []byte) (int, error) {
-	w.buf = append(w.buf, p...)
-	if over := len(w.buf) - w.max; over > 0 {
-		w.buf = append(w.buf[:0], w.buf[over:]...)
-	}
-	return len(p), nil
-}
-
-func (w *tail) String() string { return string(w.buf) }
-
-// capped fails once more than left bytes were written.
-type capped struct {
-	w    io.Writer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if c.left -= len(p); c.left < 0 {
-		return 0, errors.New("output too long")
-	}
-	return c.w.Write(p)
-}

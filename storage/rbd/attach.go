@@ -42,8 +42,8 @@ func (d *Driver) at(image, snapshot, conf string) storage.RBD {
 }
 
 // remote is an image for tools of this process's own user.
-func (d *Driver) remote(ctx context.Context, image, snapshot string) (*storage.Image, error) {
-	conf, err := d.conf.own(ctx)
+func (d *Driver) remote(image, snapshot string) (*storage.Image, error) {
+	conf, err := d.conf.own()
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (d *Driver) open(ctx context.Context, id storage.VolumeID, write bool) (*st
 	if err := d.tool.notOpen(ctx, v.Name); err != nil && (write || !errors.Is(err, storage.ErrInUse)) {
 		return nil, err
 	}
-	return d.remote(ctx, v.Name, "")
+	return d.remote(v.Name, "")
 }
 
 // OpenSnapshot implements storage.SnapshotOpener.
@@ -76,7 +76,7 @@ func (d *Driver) OpenSnapshot(ctx context.Context, id storage.VolumeID, snapshot
 	if err != nil {
 		return nil, d.fail("open snapshot of", id, err)
 	}
-	img, err := d.remote(ctx, image, snapshot)
+	img, err := d.remote(image, snapshot)
 	return img, d.fail("open snapshot of", id, err)
 }
 

@@ -1,7 +1,6 @@
 package rbd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,7 +47,7 @@ func (c *connection) text(keyring string) (string, error) {
 }
 
 // own returns the path of the configuration for this process and its tools.
-func (c *connection) own(context.Context) (string, error) {
+func (c *connection) own() (string, error) {
 	text, err := c.text(c.opt.Keyring)
 	if err != nil {
 		return "", err

@@ -52,7 +52,7 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 		if _, err := d.tool.rbd(ctx, call{args: append(args, d.tool.image(temp, "")...)}); err != nil || fill == nil {
 			return err
 		}
-		img, err := d.remote(ctx, temp, "")
+		img, err := d.remote(temp, "")
 		if err != nil {
 			return err
 		}
@@ -87,7 +87,7 @@ func (d *Driver) publish(ctx context.Context, v volid.Volume, fn func(temp strin
 	if err := d.vacant(ctx, v.Name); err != nil {
 		return storage.Volume{}, err
 	}
-	temp := d.temp.name()
+	temp := d.maker.Name()
 	err := fn(temp)
 	var made storage.Volume
 	if err == nil {

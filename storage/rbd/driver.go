@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 	"github.com/turtacn/go-proxmox/storage/volid"
 )
 
@@ -35,10 +36,10 @@ type Options struct {
 
 // Driver is a storage in a Ceph pool. See the package.
 type Driver struct {
-	opt  Options
-	tool *tool
-	conf *connection
-	temp temporary
+	opt   Options
+	tool  *tool
+	conf  *connection
+	maker maker.Maker // of images that are not finished
 	// placing is held while a finished image gets its name: three short commands, never a copy.
 	placing sync.Mutex
 }
@@ -83,7 +84,7 @@ func New(o *Options) (*Driver, error) {
 	}
 	d.conf = &connection{opt: &d.opt}
 	d.tool = &tool{opt: &d.opt, conf: d.conf, step: func() {}}
-	d.temp = newTemporary()
+	d.maker = maker.New(maker.Machine("gpve-rbd"))
 	return d, nil
 }
 
@@ -141,7 +142,7 @@ func (d *Driver) parse(id storage.VolumeID) (volid.Volume, error) {
 	if err != nil {
 		return v, fmt.Errorf("%w: %w", storage.ErrBadID, err)
 	}
-	if !word.MatchString(v.Name) || d.temp.is(v.Name) {
+	if !word.MatchString(v.Name) || maker.Is(v.Name) {
 		return v, fmt.Errorf("image name %q: %w", v.Name, storage.ErrBadID)
 	}
 	return v, nil

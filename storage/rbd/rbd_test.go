@@ -238,19 +238,6 @@ func TestAttachmentIsForOneUser(t *testing.T) {
 	require.NoFileExists(t, r.ConfFile)
 }
 
-func TestTemporaryNamesBelongToProcesses(t *testing.T) {
-	tmp := newTemporary()
-	require.False(t, tmp.abandoned(tmp.name()))
-	dead := tmp
-	dead.self.Start++
-	require.True(t, tmp.abandoned(dead.name()))
-	otherBoot, otherMachine := tmp, tmp
-	otherBoot.boot, otherMachine.machine = digest("a boot"), digest("a machine")
-	require.True(t, tmp.abandoned(otherBoot.name()))
-	require.False(t, tmp.abandoned(otherMachine.name()))
-	require.False(t, tmp.abandoned("vm-100-disk-0"))
-}
-
 func TestClusterThatDoesNotAnswer(t *testing.T) {
 	need.Tool(t, "rbd")
 	key := filepath.Join(t.TempDir(), "key")

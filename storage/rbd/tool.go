@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/turtacn/go-proxmox/internal/proc"
 	"github.com/turtacn/go-proxmox/storage"
 )
 
@@ -51,16 +52,13 @@ type call struct {
 	progress func(percent int64) // of the "NN% complete" that rbd prints
 }
 
-const (
-	stderrKeep = 4 << 10
-	outputMax  = 256 << 20 // a list of a million images
-)
+const outputMax = 256 << 20 // a list of a million images
 
 // rbd runs the program with the storage's configuration and user.
 func (t *tool) rbd(ctx context.Context, c call) ([]byte, error) { return t.run(ctx, t.opt.Program, c) }
 
 func (t *tool) run(ctx context.Context, program string, c call) ([]byte, error) {
-	conf, err := t.conf.own(ctx)
+	conf, err := t.conf.own()
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +73,7 @@ func (t *tool) run(ctx context.Context, program string, c call) ([]byte, error) 
 	var out bytes.Buffer
 	cmd.Stdout = c.out
 	if c.out == nil {
-		cmd.Stdout = &capped{w: &out, left: outputMax}
+		cmd.Stdout = &proc.Capped{W: &out, Left: outputMax}
 	}
 	t.step()
 	err = cmd.Run()
@@ -162,8 +160,8 @@ func (t *tool) dest(name string) []string {
 
 // stderrReader keeps the end of what a command complains about, and takes out its progress.
 type stderrReader struct {
+	proc.Tail
 	report func(percent int64)
-	buf    []byte
 	last   int64
 }
 
@@ -171,11 +169,7 @@ func (r *stderrReader) Write(p []byte) (int, error) {
 	if r.report != nil {
 		r.progress(p)
 	}
-	r.buf = append(r.buf, p...)
-	if over := len(r.buf) - stderrKeep; over > 0 {
-		r.buf = append(r.buf[:0], r.buf[over:]...)
-	}
-	return len(p), nil
+	return r.Tail.Write(p)
 }
 
 // progress finds "… 42% complete" in one piece of output; rbd writes each report at once.
@@ -194,23 +188,10 @@ func (r *stderrReader) progress(p []byte) {
 // String is the output without progress: the lines that say something.
 func (r *stderrReader) String() string {
 	var keep []string
-	for line := range strings.FieldsFuncSeq(string(r.buf), func(c rune) bool { return c == '\r' || c == '\n' }) {
+	for line := range strings.FieldsFuncSeq(r.Tail.String(), func(c rune) bool { return c == '\r' || c == '\n' }) {
 		if !strings.Contains(line, "% complete...") || strings.Contains(line, "rbd:") {
 			keep = append(keep, strings.TrimSpace(line))
 		}
 	}
-	return cmp.Or(strings.Join(keep, "; "), strings.TrimSpace(string(r.buf)))
-}
-
-// capped fails once more than left bytes were written.
-type capped struct {
-	w    io.Writer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if c.left -= len(p); c.left < 0 {
-		return 0, errors.New("output too long")
-	}
-	return c.w.Write(p)
+	return cmp.Or(strings.Join(keep, "; "), r.Tail.String())
 }

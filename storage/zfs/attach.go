@@ -161,7 +161,7 @@ func (d *Driver) openSnapshot(ctx context.Context, id storage.VolumeID, name str
 
 // openClone opens a snapshot of a volume.
 func (d *Driver) openClone(ctx context.Context, v volume, snap string) (*storage.Image, error) {
-	temp := d.dataset + "/" + d.temp.name()
+	temp := d.dataset + "/" + d.maker.Name()
 	if _, err := d.tool.run(ctx, "clone", "-o", "readonly=on", snap, temp); err != nil {
 		return nil, err
 	}

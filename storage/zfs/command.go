@@ -63,9 +63,8 @@ type command struct {
 func (c command) reads() bool { return slices.Contains([]string{"list", "get", "send"}, c.args[0]) }
 
 const (
-	stderrKeep = 4 << 10
-	outputMax  = 512 << 20       // a list of a million volumes
-	grace      = 5 * time.Second // for a command that was killed, to end
+	outputMax = 512 << 20       // a list of a million volumes
+	grace     = 5 * time.Second // for a command that was killed, to end
 	// outputDelay is how long the output of a command that has ended may take to be read: on a starved machine, seconds.
 	// Given up, a command that did its work would count as failed.
 	outputDelay = time.Minute
@@ -98,7 +97,7 @@ func (t *tool) do(ctx context.Context, c command) ([]byte, error) {
 	var out bytes.Buffer
 	cmd.Stdout = c.stdout
 	if c.stdout == nil {
-		cmd.Stdout = &capped{w: &out, left: outputMax}
+		cmd.Stdout = &proc.Capped{W: &out, Left: outputMax}
 	}
 	step := t.step
 	if c.reads() {
@@ -188,15 +187,14 @@ func classify(ctx context.Context, e *Error) error {
 
 // lines keeps the end of what a command complains about, and hands out each line.
 type lines struct {
+	kept proc.Tail
 	each func(string)
-	buf  []byte
 	part []byte
 }
 
 func (l *lines) Write(p []byte) (int, error) {
 	if l.each == nil {
-		l.keep(p)
-		return len(p), nil
+		return l.kept.Write(p)
 	}
 	l.part = append(l.part, p...)
 	for {
@@ -205,30 +203,12 @@ func (l *lines) Write(p []byte) (int, error) {
 			break
 		}
 		l.each(string(line))
-		l.keep(append(line, '\n'))
+		_, _ = l.kept.Write(append(line, '\n'))
 		l.part = append(l.part[:0:0], rest...)
 	}
 	return len(p), nil
 }
 
-func (l *lines) keep(p []byte) {
-	l.buf = append(l.buf, p...)
-	if over := len(l.buf) - stderrKeep; over > 0 {
-		l.buf = append(l.buf[:0], l.buf[over:]...)
-	}
-}
-
-func (l *lines) String() string { return strings.TrimSpace(string(l.buf) + string(l.part)) }
-
-// capped fails once more than left bytes were written.
-type capped struct {
-	w    io.Writer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if c.left -= len(p); c.left < 0 {
-		return 0, errors.New("output too long")
-	}
-	return c.w.Write(p)
+func (l *lines) String() string {
+	return strings.TrimSpace(l.kept.String() + "\n" + string(l.part)) // whole lines are kept, and then part is a line
 }

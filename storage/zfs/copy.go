@@ -66,7 +66,7 @@ func (d *Driver) withSnapshot(ctx context.Context, name, snap string, fn func(sn
 	if snap != "" {
 		return fn(snap)
 	}
-	snap = d.temp.name()
+	snap = d.maker.Name()
 	if _, err := d.tool.run(ctx, "snapshot", name+"@"+snap); err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ func (d *Driver) publish(ctx context.Context, v volume, fn func(temp string) err
 	} else if !errors.Is(err, storage.ErrNotFound) {
 		return storage.Volume{}, err
 	}
-	temp := d.dataset + "/" + d.temp.name()
+	temp := d.dataset + "/" + d.maker.Name()
 	err := fn(temp)
 	if err == nil {
 		_, err = d.tool.run(ctx, "rename", temp, v.dataset)

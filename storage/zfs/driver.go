@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 	"github.com/turtacn/go-proxmox/storage/volid"
 )
 
@@ -32,7 +33,7 @@ type Driver struct {
 	dataset string
 	opt     Options
 	tool    *tool
-	temp    temporary
+	maker   maker.Maker // of datasets and snapshots that are no volumes
 }
 
 // datasetName is what names of pools and datasets look like here. ZFS also allows blanks and colons; a colon ends Proxmox VE's
@@ -58,7 +59,7 @@ func New(dataset string, o *Options) (*Driver, error) {
 	if b := o.BlockSizeBytes; b != 0 && (b < 512 || b > 1<<20 || b&(b-1) != 0) {
 		return nil, fmt.Errorf("zfs: block size of %d bytes: %w", b, fs.ErrInvalid)
 	}
-	d := &Driver{dataset: dataset, opt: *o, temp: newTemporary()}
+	d := &Driver{dataset: dataset, opt: *o, maker: maker.New("")}
 	d.opt.MountPoint = path.Clean(cmp.Or(o.MountPoint, "/"+dataset))
 	d.opt.ImportDir = cmp.Or(o.ImportDir, "/dev/disk/by-id")
 	for what, p := range map[string]string{"mount point": d.opt.MountPoint, "import folder": d.opt.ImportDir} {

@@ -1,5 +1,7 @@
 package zfs
 
+import "github.com/turtacn/go-proxmox/storage/internal/maker"
+
 // SetStep makes a driver call step before and after each command that changes its pool.
 func SetStep(d *Driver, step func()) { d.tool.step = step }
 
@@ -7,7 +9,7 @@ func SetStep(d *Driver, step func()) { d.tool.step = step }
 func SetKstat(d *Driver, folder string) { d.tool.kstat = folder }
 
 // TempPrefix is how names begin that are not volumes.
-const TempPrefix = tempPrefix
+const TempPrefix = maker.Prefix
 
 // DevicePath and OpenDevice are what Attach uses.
 var (

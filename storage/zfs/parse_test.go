@@ -12,7 +12,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/turtacn/go-proxmox/internal/proc"
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 )
 
 func TestDatasetsAreRead(t *testing.T) {
@@ -70,7 +72,7 @@ func FuzzID(f *testing.F) {
 			return
 		}
 		rest, ok := strings.CutPrefix(v.dataset, "tank/guests/")
-		if !ok || !component.MatchString(rest) || len(v.dataset) > maxDataset || isTemporary(rest) {
+		if !ok || !component.MatchString(rest) || len(v.dataset) > maxDataset || maker.Is(rest) {
 			t.Fatalf("%q means %q", id, v.dataset)
 		}
 	})
@@ -116,8 +118,8 @@ func TestLinesOfStderr(t *testing.T) {
 	}
 	require.Equal(t, []string{"full\ttank/a@s\t123", "size\t123", "", "12:00:01\t50\ttank/a@s"}, got)
 	require.True(t, strings.HasSuffix(l.String(), "last"))
-	_, _ = l.Write([]byte(strings.Repeat("x", 3*stderrKeep) + "\n"))
-	require.LessOrEqual(t, len(l.String()), stderrKeep)
+	_, _ = l.Write([]byte(strings.Repeat("x", 3*proc.StderrKeep) + "\n"))
+	require.LessOrEqual(t, len(l.String()), proc.StderrKeep)
 }
 
 func TestProgressAndEstimate(t *testing.T) {
@@ -200,21 +202,9 @@ func TestSectionsOfStorageCfg(t *testing.T) {
 }
 
 func TestTemporaryNames(t *testing.T) {
-	now := newTemporary()
-	name := now.name()
-	require.True(t, isTemporary(name))
+	name := maker.New("").Name()
 	require.Less(t, len(name), maxSnapshot)
 	require.Regexp(t, component, name)
-	require.NotEqual(t, name, now.name())
-	require.False(t, now.abandoned(name), "its maker is this process")
-	require.False(t, now.abandoned("vm-7-disk-0"))
-	require.False(t, now.abandoned(tempPrefix+"x"), "not one of ours")
-	earlier := now
-	earlier.boot = "00000000"
-	require.True(t, now.abandoned(earlier.name()), "of another boot")
-	other := now
-	other.self.Start++
-	require.True(t, now.abandoned(other.name()), "a pid is used again")
 	d, err := New("tank", nil)
 	require.NoError(t, err)
 	_, err = d.parse(storage.VolumeID(name))

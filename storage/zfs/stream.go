@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 )
 
 // StreamFormats implements storage.Streamer: ZFS's own streams, and raw bytes for one state of a zvol.
@@ -225,7 +226,7 @@ func (d *Driver) inspect(ctx context.Context, name string, subvol bool, o storag
 			return nil
 		case snap == o.Snapshot:
 			found = true
-		case isTemporary(snap) || !o.Snapshots:
+		case maker.Is(snap) || !o.Snapshots:
 			surplus = append(surplus, whole)
 		}
 		return nil
@@ -294,7 +295,7 @@ func (d *Driver) complete(ctx context.Context, name string, o storage.StreamOpti
 		}
 	}
 	for _, s := range all {
-		if isTemporary(s.name) {
+		if maker.Is(s.name) {
 			if _, err := d.tool.run(ctx, "destroy", name+"@"+s.name); err != nil {
 				return err
 			}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/turtacn/go-proxmox/internal/proc"
 )
 
 // guests are the block devices that hold what guests write: ZFS volumes, mapped RBD images, and what NBD serves. A guest's
@@ -27,7 +29,7 @@ func (t *Tool) settings(ctx context.Context) (string, error) {
 	defer func() { <-t.reports }()
 	var out bytes.Buffer
 	argv := []string{t.opt.Program, "lvmconfig", "--typeconfig", "full", "devices/global_filter"}
-	if err := t.run(ctx, &capped{w: &out, left: 64 << 10}, argv); err != nil {
+	if err := t.run(ctx, &proc.Capped{W: &out, Left: 64 << 10}, argv); err != nil {
 		return "", err
 	}
 	own, err := parseFilter(out.String())

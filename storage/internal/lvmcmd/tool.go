@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/turtacn/go-proxmox/internal/proc"
 )
 
 // Options configure a Tool. The zero value of each field is the documented default.
@@ -105,7 +106,7 @@ func (t *Tool) report(ctx context.Context, verb string, args ...string) ([]byte,
 	defer cancel()
 	var out bytes.Buffer
 	argv := append([]string{t.opt.Program, verb, "--config", config, "--reportformat", "json", "--units", "b", "--nosuffix"}, args...)
-	err = t.run(ctx, &capped{w: &out, left: outputMax}, argv)
+	err = t.run(ctx, &proc.Capped{W: &out, Left: outputMax}, argv)
 	return out.Bytes(), err
 }
 
@@ -133,9 +134,8 @@ func (t *Tool) run(ctx context.Context, stdout io.Writer, argv []string) error {
 }
 
 const (
-	stderrKeep = 4 << 10
-	outputMax  = 256 << 20 // half a million volumes
-	killAfter  = 30 * time.Second
+	outputMax = 256 << 20 // half a million volumes
+	killAfter = 30 * time.Second
 )
 
 // process is the Runner of real commands. The end of ctx interrupts: lvm2 then stops where it is safe to. Only one that does
@@ -145,36 +145,12 @@ func process(ctx context.Context, argv []string, stdout io.Writer) (string, int,
 	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=" + os.Getenv("PATH"), "LVM_SUPPRESS_FD_WARNINGS=1"}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = killAfter
-	stderr := &tail{}
+	stderr := &proc.Tail{}
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
 	exit := -1
 	if cmd.ProcessState != nil {
 		exit = cmd.ProcessState.ExitCode()
 	}
-	return string(stderr.buf), exit, err
-}
-
-// tail keeps the last stderrKeep bytes written to it.
-type tail struct{ buf []byte }
-
-func (w *tail) Write(p []byte) (int, error) {
-	w.buf = append(w.buf, p...)
-	if over := len(w.buf) - stderrKeep; over > 0 {
-		w.buf = append(w.buf[:0], w.buf[over:]...)
-	}
-	return len(p), nil
-}
-
-// capped fails once more than left bytes were written.
-type capped struct {
-	w    io.Writer
-	left int
-}
-
-func (c *capped) Write(p []byte) (int, error) {
-	if c.left -= len(p); c.left < 0 {
-		return 0, errors.New("output too long")
-	}
-	return c.w.Write(p)
+	return stderr.String(), exit, err
 }

@@ -4,17 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 )
 
 // Options configure a Group. The zero value of each field is the documented default.
@@ -49,18 +47,7 @@ func New(name string, tool *lvmcmd.Tool, o Options) (*Group, error) {
 	if o.Activation == nil {
 		o.Activation = []string{"-ay", "-K"}
 	}
-	return &Group{Name: name, Tool: tool, opt: o, machine: machineID(), opened: counts{of: map[string]int{}}}, nil
-}
-
-// machineID is what other machines that see the same volume group tell this one by.
-func machineID() string {
-	id, _ := os.ReadFile("/etc/machine-id")
-	text := strings.TrimSpace(string(id))
-	if text == "" {
-		text, _ = os.Hostname()
-	}
-	sum := sha256.Sum256([]byte("gpve-lvm " + text))
-	return hex.EncodeToString(sum[:5])
+	return &Group{Name: name, Tool: tool, opt: o, machine: maker.Machine("gpve-lvm"), opened: counts{of: map[string]int{}}}, nil
 }
 
 // Machine is what other machines that see the same volume group tell this one by: a word that can stand in names and tags.
@@ -106,18 +93,16 @@ func (g *Group) Deactivate(ctx context.Context, name string) error {
 	return g.Tool.Change(ctx, "lvchange", "-an", "--", g.LV(name))
 }
 
-const tempPrefix = "gpve-tmp."
-
 // TempName is a name for a volume that is not finished: it says on which machine that is made.
-func (g *Group) TempName() string { return tempPrefix + g.machine + "." + rand.Text()[:10] }
+func (g *Group) TempName() string { return maker.Prefix + g.machine + "." + rand.Text()[:10] }
 
 // Temporary reports whether a name is one of TempName, on any machine.
-func Temporary(name string) bool { return strings.HasPrefix(name, tempPrefix) }
+func Temporary(name string) bool { return maker.Is(name) }
 
 // Abandoned reports whether a name is one of this machine's TempName and nobody makes the volume any more. Then the caller has
 // its lock, and must release it.
 func (g *Group) Abandoned(name string) (*Lock, bool) {
-	if !strings.HasPrefix(name, tempPrefix+g.machine+".") {
+	if !strings.HasPrefix(name, maker.Prefix+g.machine+".") {
 		return nil, false
 	}
 	return g.TryLock(name)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
+	"github.com/turtacn/go-proxmox/storage/internal/maker"
 )
 
 func newGroup(t *testing.T) *Group {
@@ -82,7 +83,7 @@ func TestTemporaryNames(t *testing.T) {
 	_, ok = g.Abandoned(name)
 	require.False(t, ok, "now somebody does")
 	l.Unlock()
-	_, ok = g.Abandoned(tempPrefix + "0123456789.AAAAAAAAAA")
+	_, ok = g.Abandoned(maker.Prefix + "0123456789.AAAAAAAAAA")
 	require.False(t, ok, "another machine's")
 	_, ok = g.Abandoned("vm-100-disk-0")
 	require.False(t, ok)
