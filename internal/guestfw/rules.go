@@ -85,7 +85,8 @@ func ruleRow(r *firewall.Rule, pos int, digest string) object {
 	return row
 }
 
-func (s *Service) listRules(ctx context.Context, l ruleList) ([]object, error) {
+// rules are those of a list as it is stored, to be read only.
+func (s *Service) rules(ctx context.Context, l ruleList) ([]*firewall.Rule, error) {
 	f, err := s.load(ctx, l.place)
 	if err != nil {
 		return nil, err
@@ -94,8 +95,16 @@ func (s *Service) listRules(ctx context.Context, l ruleList) ([]object, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, digest := []object{}, firewall.RulesDigest(*rules)
-	for pos, r := range *rules {
+	return *rules, nil
+}
+
+func (s *Service) listRules(ctx context.Context, l ruleList) ([]object, error) {
+	rules, err := s.rules(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	rows, digest := []object{}, firewall.RulesDigest(rules)
+	for pos, r := range rules {
 		rows = append(rows, ruleRow(r, pos, digest))
 	}
 	return rows, nil
@@ -103,19 +112,15 @@ func (s *Service) listRules(ctx context.Context, l ruleList) ([]object, error) {
 
 // getRule answers one rule. Its position comes back as it was sent, as text.
 func (s *Service) getRule(ctx context.Context, l ruleList, at *int64) (object, error) {
-	f, err := s.load(ctx, l.place)
-	if err != nil {
-		return nil, err
-	}
-	rules, err := l.of(f.config)
+	rules, err := s.rules(ctx, l)
 	if err != nil {
 		return nil, err
 	}
 	pos := int(schema.Value(at, -1))
-	if pos < 0 || pos >= len(*rules) {
+	if pos < 0 || pos >= len(rules) {
 		return nil, noRule(pos)
 	}
-	row := ruleRow((*rules)[pos], pos, firewall.RulesDigest(*rules))
+	row := ruleRow(rules[pos], pos, firewall.RulesDigest(rules))
 	row["pos"] = strconv.Itoa(pos)
 	return row, nil
 }

@@ -84,12 +84,17 @@ func entryRow(e firewall.Entry, digest string) object {
 	return row
 }
 
-func (s *Service) listEntries(ctx context.Context, p place, name string) ([]object, error) {
+// set is a set as it is stored, to be read only.
+func (s *Service) set(ctx context.Context, p place, name string) (*firewall.IPSet, error) {
 	f, err := s.load(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	set, err := findSet(f.config, name)
+	return findSet(f.config, name)
+}
+
+func (s *Service) listEntries(ctx context.Context, p place, name string) ([]object, error) {
+	set, err := s.set(ctx, p, name)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +130,7 @@ func findEntry(set *firewall.IPSet, cidr string) (int, error) {
 }
 
 func (s *Service) getEntry(ctx context.Context, p place, name, cidr string) (object, error) {
-	f, err := s.load(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	set, err := findSet(f.config, name)
+	set, err := s.set(ctx, p, name)
 	if err != nil {
 		return nil, err
 	}

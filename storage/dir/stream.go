@@ -1,15 +1,14 @@
 package dir
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/rawstream"
 	"github.com/turtacn/go-proxmox/storage/qimg"
 	"github.com/turtacn/go-proxmox/storage/volid"
 )
@@ -125,14 +124,10 @@ func (d *Driver) exportConverted(ctx context.Context, r *root, w io.Writer, p pl
 
 // sendSized writes a size, then the first n bytes of f.
 func sendSized(ctx context.Context, w io.Writer, f *os.File, size, n int64) error {
-	if _, err := w.Write(binary.LittleEndian.AppendUint64(nil, uint64(size))); err != nil {
+	if err := rawstream.WriteSize(w, size); err != nil {
 		return err
 	}
-	sent, err := io.CopyBuffer(onlyWriter{w}, &contextReader{ctx, io.NewSectionReader(f, 0, n)}, make([]byte, streamChunk))
-	if err == nil && sent != n { // it became shorter meanwhile
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return rawstream.Send(ctx, w, f, n) // of a file that became shorter meanwhile: an error
 }
 
 // streamChunk is how much passes between two looks at ctx.
@@ -173,47 +168,29 @@ func (d *Driver) importStream(ctx context.Context, in io.Reader, id storage.Volu
 		return storage.Volume{}, err
 	}
 	in = &contextReader{ctx, in}
-	var head [8]byte
-	if _, err := io.ReadFull(in, head[:]); err != nil {
-		return storage.Volume{}, early(err)
+	least := int64(0)
+	if p.image() {
+		least = 1
 	}
-	size := binary.LittleEndian.Uint64(head[:])
-	if size > uint64(qimg.MaxVirtualBytes) || size == 0 && p.image() {
-		return storage.Volume{}, fmt.Errorf("stream of a volume of %d bytes: %w", size, storage.ErrUnsafe)
+	size, err := rawstream.ReadSize(in, least, qimg.MaxVirtualBytes)
+	if err != nil {
+		return storage.Volume{}, err
 	}
 	return d.publish(ctx, r, p, func(f *os.File) error {
 		switch {
 		case format != storage.StreamRaw:
-			return d.receiveImage(ctx, f, in, storage.Format(p.Format), int64(size))
+			return d.receiveImage(ctx, f, in, storage.Format(p.Format), size)
 		case p.image() && p.Format != string(storage.Raw):
-			return d.receiveConverted(ctx, r, p, f, in, int64(size))
+			return d.receiveConverted(ctx, r, p, f, in, size)
 		}
-		return receiveRaw(f, in, int64(size), p.image())
+		return receiveRaw(ctx, f, in, size, p.image())
 	})
 }
 
-// early names a stream that ended before its time.
-func early(err error) error {
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
-	}
-	return err
-}
-
 // receiveRaw writes exactly n bytes into an empty file and leaves zeros out. Images are rounded up as in Create.
-func receiveRaw(f *os.File, in io.Reader, n int64, image bool) error {
-	buf, zeros := make([]byte, streamChunk), make([]byte, streamChunk)
-	for off := int64(0); off < n; {
-		part := buf[:min(n-off, streamChunk)]
-		if _, err := io.ReadFull(in, part); err != nil {
-			return early(err)
-		}
-		if !bytes.Equal(part, zeros[:len(part)]) {
-			if _, err := f.WriteAt(part, off); err != nil {
-				return err
-			}
-		}
-		off += int64(len(part))
+func receiveRaw(ctx context.Context, f *os.File, in io.Reader, n int64, image bool) error {
+	if err := rawstream.Receive(ctx, f, in, n); err != nil {
+		return err
 	}
 	length := n
 	if image {
@@ -232,7 +209,7 @@ func (d *Driver) receiveConverted(ctx context.Context, r *root, p place, dst *os
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close(), r.remove(rel)) }()
-	if err := receiveRaw(f, in, n, true); err != nil {
+	if err := receiveRaw(ctx, f, in, n, true); err != nil {
 		return err
 	}
 	size, err := roundUp(n)

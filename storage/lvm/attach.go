@@ -8,6 +8,7 @@ import (
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmgroup"
+	"github.com/turtacn/go-proxmox/storage/internal/rawstream"
 )
 
 // Attach implements storage.Driver: a storage.Block, whose device only o.UID and root can open.
@@ -108,7 +109,7 @@ func (d *Driver) StreamFormats(ctx context.Context, id storage.VolumeID, o stora
 	if raw(f.name) != nil || o.Snapshot != "" {
 		return nil, nil
 	}
-	return lvmgroup.Formats(o), nil
+	return rawstream.Formats(o), nil
 }
 
 // Export implements storage.Streamer.
@@ -117,7 +118,7 @@ func (d *Driver) Export(ctx context.Context, w io.Writer, id storage.VolumeID, f
 }
 
 func (d *Driver) export(ctx context.Context, w io.Writer, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) error {
-	if err := lvmgroup.CheckStream(format, o); err != nil {
+	if err := rawstream.Check(format, o); err != nil {
 		return err
 	}
 	if o.Snapshot != "" {
@@ -140,7 +141,7 @@ func (d *Driver) ImportFormats(id storage.VolumeID, o storage.StreamOptions) ([]
 	if raw(v) != nil {
 		return nil, nil
 	}
-	return lvmgroup.Formats(o), nil
+	return rawstream.Formats(o), nil
 }
 
 // Import implements storage.Streamer.
@@ -153,7 +154,7 @@ func (d *Driver) importStream(ctx context.Context, r io.Reader, id storage.Volum
 	if _, err := d.parse(id); err != nil {
 		return storage.Volume{}, err
 	}
-	if err := lvmgroup.CheckStream(format, o); err != nil {
+	if err := rawstream.Check(format, o); err != nil {
 		return storage.Volume{}, err
 	}
 	size, err := lvmgroup.StreamSize(r)

@@ -2,12 +2,12 @@ package rbd
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/rawstream"
 )
 
 // StreamFormats implements storage.Streamer: the bytes of the current state or of a snapshot.
@@ -15,21 +15,7 @@ func (d *Driver) StreamFormats(ctx context.Context, id storage.VolumeID, o stora
 	if _, _, err := d.find(ctx, id); err != nil {
 		return nil, d.fail("export", id, err)
 	}
-	return streamFormats(o), nil
-}
-
-func streamFormats(o storage.StreamOptions) []storage.StreamFormat {
-	if o.Base != "" || o.Snapshots {
-		return nil
-	}
-	return []storage.StreamFormat{storage.StreamRaw}
-}
-
-func checkStream(format storage.StreamFormat, o storage.StreamOptions) error {
-	if format != storage.StreamRaw || len(streamFormats(o)) == 0 {
-		return fmt.Errorf("stream %s: %w", format, errors.ErrUnsupported)
-	}
-	return nil
+	return rawstream.Formats(o), nil
 }
 
 // Export implements storage.Streamer.
@@ -38,7 +24,7 @@ func (d *Driver) Export(ctx context.Context, w io.Writer, id storage.VolumeID, f
 }
 
 func (d *Driver) export(ctx context.Context, w io.Writer, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) error {
-	if err := checkStream(format, o); err != nil {
+	if err := rawstream.Check(format, o); err != nil {
 		return err
 	}
 	v, i, err := d.find(ctx, id)
@@ -52,7 +38,7 @@ func (d *Driver) export(ctx context.Context, w io.Writer, id storage.VolumeID, f
 	} else if err := d.tool.notOpen(ctx, v.Name); err != nil {
 		return err
 	}
-	if err := binary.Write(w, binary.LittleEndian, uint64(i.Size)); err != nil {
+	if err := rawstream.WriteSize(w, i.Size); err != nil {
 		return err
 	}
 	args := append([]string{"export", "--no-progress", "--export-format", "1"}, d.tool.image(v.Name, o.Snapshot)...)
@@ -65,7 +51,7 @@ func (d *Driver) ImportFormats(id storage.VolumeID, o storage.StreamOptions) ([]
 	if _, err := d.parse(id); err != nil {
 		return nil, d.fail("import", id, err)
 	}
-	return streamFormats(storage.StreamOptions{Base: o.Base, Snapshots: o.Snapshots}), nil
+	return rawstream.Formats(storage.StreamOptions{Base: o.Base, Snapshots: o.Snapshots}), nil
 }
 
 // Import implements storage.Streamer.
@@ -75,22 +61,22 @@ func (d *Driver) Import(ctx context.Context, r io.Reader, id storage.VolumeID, f
 }
 
 func (d *Driver) importStream(ctx context.Context, r io.Reader, id storage.VolumeID, format storage.StreamFormat, o storage.StreamOptions) (storage.Volume, error) {
-	if err := checkStream(format, storage.StreamOptions{Base: o.Base, Snapshots: o.Snapshots}); err != nil {
+	if err := rawstream.Check(format, storage.StreamOptions{Base: o.Base, Snapshots: o.Snapshots}); err != nil {
 		return storage.Volume{}, err
 	}
 	v, err := d.newVolume(storage.VolumeSpec{ID: id})
 	if err != nil {
 		return storage.Volume{}, err
 	}
-	var size uint64
-	if err := binary.Read(r, binary.LittleEndian, &size); err != nil {
-		return storage.Volume{}, fmt.Errorf("size of the stream: %w", err)
+	size, err := rawstream.ReadSize(r, 1, maxBytes)
+	if err != nil {
+		return storage.Volume{}, err
 	}
-	if size == 0 || size > maxBytes || size%granule != 0 {
+	if size%granule != 0 {
 		return storage.Volume{}, fmt.Errorf("stream of %d bytes, no multiple of 1 MiB: %w", size, storage.ErrUnsafe)
 	}
 	return d.publish(ctx, v, func(temp string) error {
-		body := &exactly{r: r, left: int64(size)}
+		body := &exactly{r: r, left: size}
 		args := []string{"import", "--no-progress", "--export-format", "1", "--path", "-"}
 		args = append(append(args, d.tool.dest(temp)...), d.dataPool()...)
 		if _, err := d.tool.rbd(ctx, call{args: args, in: body}); err != nil {
@@ -127,9 +113,5 @@ func (e *exactly) end() error {
 	if e.left > 0 {
 		return fmt.Errorf("stream ends %d bytes early: %w", e.left, io.ErrUnexpectedEOF)
 	}
-	var more [1]byte
-	if n, err := io.ReadFull(e.r, more[:]); n > 0 || !errors.Is(err, io.EOF) {
-		return errors.Join(err, when(n > 0, fmt.Errorf("stream goes on after its end: %w", storage.ErrUnsafe)))
-	}
-	return nil
+	return rawstream.End(e.r)
 }
