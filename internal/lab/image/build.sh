@@ -8,8 +8,11 @@ out=$(mkdir -p "${1:?folder for the image}" && cd "$1" && pwd)
 cache=$(mkdir -p "${2:?folder for the ZFS modules}" && cd "$2" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 suite=bookworm
-mirror=${LAB_MIRROR:-http://deb.debian.org/debian}
-security=${LAB_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+# From where the host has its own packages, unless told otherwise.
+from() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $1" 'Component: main' | head -n 1; }
+mirror=${LAB_MIRROR:-$(from $suite)}
+security=${LAB_SECURITY_MIRROR:-$(from $suite-security)}
+[ -n "$mirror" ] && [ -n "$security" ] || { echo "lab: the host's package sources name no mirror of $suite; set LAB_MIRROR and LAB_SECURITY_MIRROR" >&2; exit 1; }
 say() { printf 'lab: %s: %s\n' "$(date +%T)" "$*"; }
 
 work=$(mktemp -d "$cache/work.XXXXXX")
