@@ -43,7 +43,7 @@ func DirectBackend(o *Options) storage.Backend {
 
 // Activate implements storage.Activator: the portal answers.
 func (d *Direct) Activate(ctx context.Context) error {
-	return d.fail("activate", "", d.reachable(ctx))
+	return d.fail("activate", "", d.reachable(ctx, d.portal))
 }
 
 // Create implements storage.Driver: errors.ErrUnsupported.
@@ -56,7 +56,7 @@ func (d *Direct) Delete(_ context.Context, id storage.VolumeID) error { return d
 
 // Usage implements storage.Driver: how much a target has is not known here.
 func (d *Direct) Usage(ctx context.Context) (storage.Usage, error) {
-	return storage.Usage{}, d.fail("usage", "", d.reachable(ctx))
+	return storage.Usage{}, d.fail("usage", "", d.reachable(ctx, d.portal))
 }
 
 // Stat implements storage.Driver.
@@ -126,7 +126,7 @@ func (d *Direct) lun(id storage.VolumeID) (int, error) {
 
 // luns are the numbers of the target's disks.
 func (d *Direct) luns(ctx context.Context) ([]int, error) {
-	if err := d.reachable(ctx); err != nil {
+	if err := d.reachable(ctx, d.portal); err != nil {
 		return nil, err
 	}
 	argv := []string{"iscsi-ls", "--show-luns"}

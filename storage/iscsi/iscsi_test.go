@@ -52,6 +52,12 @@ Target:iqn.2024-01.com.example:disks Portal:10.0.0.6:3260,1
 	require.Error(t, err)
 }
 
+func TestParsePortals(t *testing.T) {
+	const text = "10.0.0.5:3260,1 iqn.2024-01.com.example:disks\n10.0.0.5:3260,1 iqn.2024-01.com.example:other\n" +
+		"[fd00::5]:3260,2 iqn.2024-01.com.example:disks\n--logout iqn.2024-01.com.example:disks\nnowhere,1 iqn.2024-01.com.example:disks\n\n"
+	require.Equal(t, []string{"10.0.0.5:3260", "[fd00::5]:3260"}, parsePortals([]byte(text), name))
+}
+
 func FuzzParseLUNs(f *testing.F) {
 	f.Add([]byte("Target:" + name + " Portal:x\n  Lun:1    Type:DIRECT_ACCESS (Size:1G)\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

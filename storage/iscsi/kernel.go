@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ func Backend(o *Options) storage.Backend {
 	}}
 }
 
-// Activate implements storage.Activator: logged in at each portal of the target that this one names, or, if so already, looked
+// Activate implements storage.Activator: logged in at each portal that the target names for itself, or, if so already, looked
 // again for new units. A portal that does not answer is no error as long as there is a session.
 func (d *Driver) Activate(ctx context.Context) error {
 	return d.fail("activate", "", d.activate(ctx))
@@ -45,17 +46,44 @@ func (d *Driver) activate(ctx context.Context) error {
 		_, err := d.run(ctx, "iscsiadm", "--mode", "node", "--targetname", d.name, "--rescan")
 		return err
 	}
-	if err := d.reachable(ctx); err != nil {
+	if err := d.reachable(ctx, d.portal); err != nil {
 		return err
 	}
-	if _, err := d.run(ctx, "iscsiadm", "--mode", "discovery", "--type", "sendtargets", "--portal", d.portal); err != nil {
+	out, err := d.run(ctx, "iscsiadm", "--mode", "discovery", "--type", "sendtargets", "--portal", d.portal)
+	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
 	}
-	_, err = d.run(ctx, "iscsiadm", "--mode", "node", "--targetname", d.name, "--login")
-	if sessions, e := d.sessions(); e != nil || len(sessions) == 0 {
-		return fmt.Errorf("%w: no session: %w", storage.ErrUnavailable, errors.Join(err, e))
+	var errs []error // one path is enough
+	for _, portal := range parsePortals(out, d.name) {
+		// Not all that iscsiadm has on record: it would wait minutes for each portal that is no more.
+		if err := d.reachable(ctx, portal); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if _, err := d.run(ctx, "iscsiadm", "--mode", "node", "--targetname", d.name, "--portal", portal, "--login"); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return nil // one path is enough
+	if sessions, err := d.sessions(); err != nil || len(sessions) == 0 {
+		return fmt.Errorf("%w: no session: %w", storage.ErrUnavailable, errors.Join(append(errs, err)...))
+	}
+	return nil
+}
+
+// parsePortals reads where a target can be reached from what a discovery prints: "10.0.0.5:3260,1 iqn.…" lines.
+func parsePortals(text []byte, name string) []string {
+	var portals []string
+	for line := range strings.Lines(string(text)) {
+		f := strings.Fields(line)
+		if len(f) != 2 || f[1] != name {
+			continue
+		}
+		portal, _, _ := strings.Cut(f[0], ",") // the number is that of the portal group
+		if _, _, err := net.SplitHostPort(portal); err == nil && !strings.HasPrefix(portal, "-") {
+			portals = append(portals, portal)
+		}
+	}
+	return portals
 }
 
 // noSuchSession is iscsiadm's exit status when there is nothing to log out of. See iscsiadm(8): ISCSI_ERR_NO_OBJS_FOUND.

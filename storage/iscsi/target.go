@@ -68,12 +68,12 @@ func newTarget(kind, portal, name string, o *Options) (target, error) {
 	return t, nil
 }
 
-// reachable asks whether somebody listens at the portal.
-func (t *target) reachable(ctx context.Context) error {
+// reachable asks whether somebody listens at a portal.
+func (t *target) reachable(ctx context.Context, portal string) error {
 	ctx, cancel := context.WithTimeout(ctx, t.opt.DialTimeout)
 	defer cancel()
 	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", t.portal)
+	c, err := d.DialContext(ctx, "tcp", portal)
 	if err != nil {
 		return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
 	}
