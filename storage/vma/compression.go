@@ -12,13 +12,13 @@ import (
 // Compression is how a whole archive is compressed: the last part of its file name.
 type Compression string
 
-// The compressions that archives have. LZO is known by name only.
+// The compressions that archives have.
 const (
 	Plain Compression = ""
 	Gzip  Compression = "gz"
 	Zstd  Compression = "zst"
 	Bzip2 Compression = "bz2" // reading only
-	LZO   Compression = "lzo" // not supported
+	LZO   Compression = "lzo" // a file of lzop(1)
 )
 
 // Inflation bounds decompression. A zero field is the default.
@@ -29,7 +29,7 @@ type Inflation struct {
 	// MaxRatio is how many times more may come out than went in, beyond the first 16 MiB: no limit. Disks full of one byte
 	// compress 30000 times.
 	MaxRatio int64
-	// WindowBytes is the memory that a zstd frame may ask for: 128 MiB.
+	// WindowBytes is the memory that a zstd frame, or a block of lzop, may ask for: 128 MiB.
 	WindowBytes int64
 }
 
@@ -65,6 +65,8 @@ func Decompress(r io.Reader, c Compression, bounds *Inflation) (io.ReadCloser, e
 			return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 		}
 		d.out, d.release = z, z.Close
+	case LZO:
+		d.out = &lzopReader{r: &d.in, max: d.bounds.WindowBytes}
 	default:
 		return nil, fmt.Errorf("'%s': %w", c, ErrCompression)
 	}
@@ -130,6 +132,8 @@ func Compress(w io.Writer, c Compression, threads int) (io.WriteCloser, error) {
 		return gzip.NewWriterLevel(w, gzip.BestSpeed)
 	case Zstd:
 		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(max(threads, 1)))
+	case LZO:
+		return newLZOPWriter(w), nil
 	}
 	return nil, fmt.Errorf("'%s': %w", c, ErrCompression)
 }
