@@ -3,7 +3,7 @@ GO       ?= go
 BIN      ?= bin
 CACHE    ?= .cache
 # What the tests may not skip: a missing one fails them.
-REQUIRE  ?= root,qemu-system-x86_64,qemu-img,nft,ip,isoinfo,tinyguest,qemu10,ceph-mon,rbd,qemu-io,librbd-dev,tgtd,iscsi-ls,zstd,lzop,swtpm
+REQUIRE  ?= root,qemu-system-x86_64,qemu-img,nft,ip,isoinfo,tinyguest,qemu10,ceph-mon,rbd,qemu-io,librbd-dev,tgtd,iscsi-ls,zstd,lzop,swtpm,gcc,losetup,mkfs.xfs,xfs,patch,qemu-ga
 
 export CGO_ENABLED = 0
 
