@@ -69,7 +69,7 @@ func (s *Service) PostNodesStorageDownloadUrl(ctx context.Context, req *schema.P
 	return upid.String(), err
 }
 
-func decompresses(c string) bool { return c == "gz" || c == "zst" || c == "bz2" }
+func decompresses(c string) bool { return c == "gz" || c == "lzo" || c == "zst" || c == "bz2" }
 
 func (s *Service) runDownload(ctx context.Context, op *task.Op) error {
 	var p downloadParams

@@ -24,6 +24,7 @@ import (
 	"github.com/turtacn/go-proxmox/internal/volume"
 	"github.com/turtacn/go-proxmox/proxmoxapi/call"
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
+	"github.com/turtacn/go-proxmox/storage/vma"
 )
 
 // newFetchWorld is a world whose downloads may go to this host, where the tests' servers are.
@@ -58,6 +59,12 @@ func TestDownload(t *testing.T) {
 	_, err := z.Write(data)
 	require.NoError(t, err)
 	require.NoError(t, z.Close())
+	var packedLZO bytes.Buffer
+	z2, err := vma.Compress(&packedLZO, vma.LZO, 0)
+	require.NoError(t, err)
+	_, err = z2.Write(data)
+	require.NoError(t, err)
+	require.NoError(t, z2.Close())
 	var requests atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
@@ -66,6 +73,8 @@ func TestDownload(t *testing.T) {
 			_, _ = rw.Write(data)
 		case "/packed.gz":
 			_, _ = rw.Write(packed.Bytes())
+		case "/packed.lzo":
+			_, _ = rw.Write(packedLZO.Bytes())
 		case "/moved":
 			http.Redirect(rw, r, "/plain", http.StatusFound)
 		case "/short":
@@ -87,9 +96,12 @@ func TestDownload(t *testing.T) {
 	require.Equal(t, data, got)
 	require.Equal(t, "OK", w.download(t, schema.PostNodesStorageDownloadUrl{Content: "iso", Filename: "b.iso", Url: server.URL + "/packed.gz", Compression: ptr("gz"),
 		ChecksumAlgorithm: ptr("sha256"), Checksum: ptr(hex.EncodeToString(packedSum[:]))}), "the checksum is that of what the server sends")
-	got, err = os.ReadFile(filepath.Join(w.local, "template/iso/b.iso"))
-	require.NoError(t, err)
-	require.Equal(t, data, got)
+	require.Equal(t, "OK", w.download(t, schema.PostNodesStorageDownloadUrl{Content: "iso", Filename: "l.iso", Url: server.URL + "/packed.lzo", Compression: ptr("lzo")}))
+	for _, name := range []string{"b.iso", "l.iso"} {
+		got, err = os.ReadFile(filepath.Join(w.local, "template/iso", name))
+		require.NoError(t, err)
+		require.Equal(t, data, got)
+	}
 
 	before := requests.Load()
 	require.Equal(t, "OK", w.download(t, schema.PostNodesStorageDownloadUrl{Content: "iso", Filename: "a.iso", Url: server.URL + "/plain", ChecksumAlgorithm: ptr("sha256"), Checksum: right}))
@@ -107,13 +119,13 @@ func TestDownload(t *testing.T) {
 		req.Content, req.Filename, req.Url = "iso", "c.iso", server.URL+req.Url
 		require.Contains(t, w.download(t, req), want)
 	}
-	require.Equal(t, []string{"a.iso", "b.iso"}, w.isoFolder(t), "what failed leaves nothing, not even a hidden file")
+	require.Equal(t, []string{"a.iso", "b.iso", "l.iso"}, w.isoFolder(t), "what failed leaves nothing, not even a hidden file")
 
 	for want, req := range map[string]schema.PostNodesStorageDownloadUrl{
 		"wrong file extension":             {Content: "iso", Filename: "a.exe"},
 		"decompression not supported for":  {Content: "vztmpl", Filename: "a.tar.gz", Compression: ptr("gz")},
 		"a checksum needs":                 {Content: "iso", Filename: "d.iso", Checksum: ptr("00")},
-		"no decompression method found":    {Content: "iso", Filename: "d.iso", Compression: ptr("lzo")},
+		"no decompression method found":    {Content: "iso", Filename: "d.iso", Compression: ptr("xz")},
 		"is not configured for content-ty": {Content: "rootdir", Filename: "d.iso"},
 	} {
 		req.Storage, req.Url = "local", server.URL+"/plain"
