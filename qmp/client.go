@@ -46,6 +46,7 @@ type Client struct {
 	back     chan struct{} // calls the reader back from its rest
 	resting  atomic.Bool
 	leads    atomic.Uint64 // how often a caller has begun to read
+	restTime time.Duration
 
 	raw   syscall.RawConn // of rw, when it is a socket
 	spare sync.Pool       // of *call
@@ -102,7 +103,7 @@ func NewClient(ctx context.Context, rw io.ReadWriteCloser, opts *Options) (*Clie
 		calls:   map[uint64]*call{},
 		reading: make(chan struct{}, 1), back: make(chan struct{}, 1),
 		frames:   frame.NewReader(rw, o.MaxMessage, maxDepth),
-		readDone: make(chan struct{}), done: make(chan struct{}),
+		readDone: make(chan struct{}), done: make(chan struct{}), restTime: restTime,
 	}
 	if sc, ok := rw.(syscall.Conn); ok {
 		c.raw, _ = sc.SyscallConn() // nil on error, and then all goes through the writer

@@ -12,8 +12,9 @@ import (
 // channels and events to bounded rings. As a rule it is the client's reader. But that one goroutine wakes up another one costs
 // more than all the rest of a command. So when a reply has come and no other is outstanding, the reader rests for a moment,
 // and a caller who then sends the only command reads by itself, whatever comes, until its reply is there. The reader comes
-// back when a command is left over, when somebody waits for events, and at the latest when nobody has begun to read for the
-// length of a rest. A caller who reads longer than that is sent away, by a read deadline, to see the end of its context.
+// back when a command is left over, when somebody begins to wait for events, and at the latest when nobody has begun to read for
+// the length of a rest: an event can come that much later than it could. A caller who reads longer than that is sent away, by a
+// read deadline, to see the end of its context.
 const restTime = 3 * time.Millisecond
 
 // deadliner is what lets the reader send a caller away.
@@ -30,11 +31,8 @@ func (c *Client) read() {
 		if over {
 			return
 		}
-		if !c.idle() {
-			continue // a command came while its caller could not read
-		}
 		if timer == nil {
-			timer = time.NewTimer(restTime)
+			timer = time.NewTimer(c.restTime)
 			defer timer.Stop()
 		}
 		c.rest(timer)
@@ -72,9 +70,12 @@ func (c *Client) readOn() (over bool) {
 func (c *Client) rest(timer *time.Timer) {
 	c.resting.Store(true)
 	defer c.resting.Store(false)
+	if !c.idle() { // a command came while its caller could not read, nor see that nobody does
+		return
+	}
 	seen := c.leads.Load()
 	for {
-		timer.Reset(restTime)
+		timer.Reset(c.restTime)
 		select {
 		case <-c.back:
 			return

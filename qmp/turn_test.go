@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -134,4 +135,95 @@ func TestAllSortsOfCallers(t *testing.T) {
 	wg.Wait()
 	require.NoError(t, c.Do(deadline(t), "query-status", nil, nil))
 	require.Zero(t, c.Stats().Unmatched)
+}
+
+// rest returns when nobody reads. One call may not do: the reader can have been called back for something that is over.
+func rest(t *testing.T, c *qmp.Client) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		if c.Do(deadline(t), "query-status", nil, nil) != nil {
+			return false
+		}
+		for range 1000 {
+			if qmp.Resting(c) {
+				return true
+			}
+			runtime.Gosched()
+		}
+		return false
+	}, 20*time.Second, time.Microsecond)
+}
+
+// TestNoWakeUpIsLost has a reader that rests for an hour: the end of its rest does not make up for a call that got lost.
+func TestNoWakeUpIsLost(t *testing.T) {
+	peer := qmptest.NewMachine(t, nil)
+	path := filepath.Join(t.TempDir(), "s")
+	peer.Listen(path)
+	c, err := qmp.Dial(deadline(t), path, &qmp.Options{Setup: func(c *qmp.Client) { qmp.RestFor(c, time.Hour) }})
+	require.NoError(t, err)
+	null, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	defer null.Close()
+	call := func(ctx context.Context, withFD bool) error {
+		if withFD { // by the writer
+			return c.DoFD(ctx, "getfd", map[string]string{"fdname": "x"}, null, nil)
+		}
+		return c.Do(ctx, "query-status", nil, nil)
+	}
+	for _, callers := range []int{1, 2, 3, 8} { // alone, and those who find another at it
+		ctx := deadline(t)
+		var wg sync.WaitGroup
+		for i := range callers {
+			wg.Go(func() {
+				r := rand.New(rand.NewPCG(uint64(i), uint64(callers)))
+				for range 12000 / callers {
+					if err := call(ctx, r.IntN(8) == 0); err != nil {
+						t.Errorf("%d callers: %v", callers, err)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+	}
+	sub := c.Subscribe("LATE")
+	for range 100 {
+		rest(t, c)
+		peer.Emit("LATE", nil)
+		_, err := sub.Next(deadline(t), nil)
+		require.NoError(t, err)
+	}
+	rest(t, c)
+	closed := make(chan error, 1)
+	go func() { closed <- c.Close() }()
+	select {
+	case err := <-closed:
+		require.NoError(t, err)
+	case <-deadline(t).Done():
+		t.Fatal("Close waits for a reader that rests")
+	}
+	_, err = sub.Next(deadline(t), nil)
+	require.ErrorIs(t, err, qmp.ErrClosed)
+}
+
+// TestCloseWhileACallerReads has the one who reads meet the end, which the resting reader must not do again.
+func TestCloseWhileACallerReads(t *testing.T) {
+	peer := qmptest.NewMachine(t, nil)
+	path := filepath.Join(t.TempDir(), "s")
+	peer.Listen(path)
+	asked := make(chan struct{}, 1)
+	peer.Handle("never", func(*qmptest.Request) (any, error) { asked <- struct{}{}; return nil, qmptest.ErrNoReply })
+	for range 100 {
+		c, err := qmp.Dial(deadline(t), path, &qmp.Options{Setup: func(c *qmp.Client) { qmp.RestFor(c, time.Hour) }})
+		require.NoError(t, err)
+		rest(t, c)
+		got := make(chan error, 1)
+		go func() { got <- c.Do(deadline(t), "never", nil, nil) }()
+		<-asked
+		require.NoError(t, c.Close())
+		err = <-got
+		require.ErrorIs(t, err, qmp.ErrUnanswered)
+		require.ErrorIs(t, err, qmp.ErrClosed)
+		require.ErrorIs(t, c.Err(), qmp.ErrClosed)
+	}
 }

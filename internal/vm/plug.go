@@ -174,20 +174,14 @@ func (g *guest) deleteDevice(ctx context.Context, id string, patience time.Durat
 	if err != nil {
 		return err
 	}
-	sub := c.Subscribe("DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR")
-	defer sub.Close()
-	err = c.Do(ctx, "device_del", map[string]any{"id": id}, nil)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
+	err = machine.UnplugDevice(ctx, c, id)
+	switch {
+	case err == nil:
 		return nil
-	}
-	if err != nil {
-		return g.explain(err)
-	}
-	ev, err := sub.Next(ctx, func(e qmp.Event) bool { return e.Str("device") == id })
-	if err != nil || ev.Name == "DEVICE_UNPLUG_GUEST_ERROR" {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, machine.ErrGuestRefused):
 		return call.Errorf("error on hot-unplugging device '%s' - still busy in guest?", id)
 	}
-	return nil
+	return g.explain(err)
 }
 
 // resizeUnit is what QEMU rounds the size of a disk in use up to, in bytes.

@@ -166,22 +166,23 @@ func (u Unit) takeBack(ctx context.Context, c *qmp.Client) error {
 	return Unplug(ctx, c, u)
 }
 
+// askAgain is how long a guest has before it is asked once more to let go of a device: one that boots loses the first
+// request, and QEMU itself takes no second one for five seconds (pending_deleted_expires_ms in hw/acpi/pcihp.c, hw/pci/pcie.c).
+const askAgain = 6 * time.Second
+
 // Unplug takes the unit out of a running machine. Devices go when the guest lets go of them, which may take any time: it waits
-// within ctx, and what the devices use is taken away after that. A guest that says no is ErrGuestRefused, where QEMU tells.
-// What is gone already is not missed, so Unplug can be called again.
+// within ctx, asking the guest again now and then, and what the devices use is taken away after that. A guest that says no is
+// ErrGuestRefused, where QEMU tells; one that says nothing is the error of ctx. What is gone already is not missed, and what the
+// guest was asked for before is waited for, so Unplug can be called again.
 func Unplug(ctx context.Context, c *qmp.Client, u Unit) error {
 	list, err := u.UnplugCommands()
 	if err != nil {
 		return err
 	}
-	sub := c.Subscribe("DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR")
-	defer sub.Close()
 	for _, cmd := range list {
-		err := c.Do(ctx, cmd.Name, cmd.Arguments, nil)
-		switch {
-		case err == nil && cmd.Name == "device_del":
-			err = left(ctx, sub, cmd.Arguments["id"].(string))
-		case err != nil && cmd.absent(ctx, c, err):
+		if cmd.Name == "device_del" {
+			err = UnplugDevice(ctx, c, cmd.Arguments["id"].(string))
+		} else if err = c.Do(ctx, cmd.Name, cmd.Arguments, nil); err != nil && cmd.absent(ctx, c, err) {
 			err = nil
 		}
 		if err != nil {
@@ -189,6 +190,38 @@ func Unplug(ctx context.Context, c *qmp.Client, u Unit) error {
 		}
 	}
 	return nil
+}
+
+// UnplugDevice is Unplug for a single device, whose back ends stay.
+func UnplugDevice(ctx context.Context, c *qmp.Client, id string) error {
+	sub := c.Subscribe("DEVICE_DELETED", "DEVICE_UNPLUG_GUEST_ERROR")
+	defer sub.Close()
+	for {
+		asked := c.Do(ctx, "device_del", map[string]any{"id": id}, nil)
+		switch {
+		case errors.Is(asked, qmp.ErrDeviceNotFound):
+			return nil
+		case asked != nil && !beingAsked(ctx, c, id):
+			return asked
+		}
+		wait, cancel := context.WithTimeout(ctx, askAgain)
+		err := left(wait, sub, id)
+		cancel()
+		switch {
+		case err == nil:
+			return nil
+		case !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil:
+			return errors.Join(err, asked)
+		}
+	}
+}
+
+// beingAsked tells whether a device that device_del failed for can go all the same: as a rule because the guest has been asked
+// and has not answered yet, which QEMU has no class of error for.
+func beingAsked(ctx context.Context, c *qmp.Client, id string) bool {
+	var can bool
+	err := c.Do(ctx, "qom-get", map[string]any{"path": "/machine/peripheral/" + id, "property": "hotpluggable"}, &can)
+	return err == nil && can
 }
 
 // absent tells whether a command that takes something away failed because it is not there. QEMU has a class of error for
