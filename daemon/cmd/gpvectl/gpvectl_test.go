@@ -93,6 +93,7 @@ func TestListForms(t *testing.T) {
 	out, err = run(t, "", "--profile", profile, "vm", "list", "-o", "yaml")
 	require.NoError(t, err)
 	require.Contains(t, out, "status: running")
+	require.Contains(t, out, "maxmem: 1610612736", "no exponent, which other programs take for a float")
 	_, err = run(t, "", "--profile", profile, "vm", "list", "-o", "xml")
 	require.ErrorContains(t, err, "table, json, yaml")
 }
@@ -119,6 +120,7 @@ func TestBadArguments(t *testing.T) {
 		"OPTION=VALUE":     {"vm", "create", "memory"},
 		"no task id":       {"task", "wait", "UPID:x"},
 		"needs a terminal": {"vm", "console", "100"},
+		"unknown command":  {"vm", "nosuch"},
 	} {
 		_, err := run(t, "", append([]string{"--profile", profile}, args...)...)
 		require.ErrorContains(t, err, want)

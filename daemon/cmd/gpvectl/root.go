@@ -42,6 +42,12 @@ func newRoot(in io.Reader, out, errw io.Writer) *cobra.Command {
 	return root
 }
 
+// group is a command that has others, and says so when it gets none of them.
+func group(name, short string, aliases ...string) *cobra.Command {
+	return &cobra.Command{Use: name, Short: short, Aliases: aliases, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+}
+
 // must is for faults of this program's own tables.
 func must(err error) {
 	if err != nil {

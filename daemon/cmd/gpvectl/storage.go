@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) storageCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "storage", Short: "Storages and what they hold"}
+	cmd := group("storage", "Storages and what they hold")
 	list := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the node's storages", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

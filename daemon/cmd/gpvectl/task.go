@@ -9,7 +9,7 @@ import (
 )
 
 func (a *app) taskCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "task", Short: "Tasks"}
+	cmd := group("task", "Tasks")
 	list := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List recent tasks", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) vmCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "vm", Short: "Virtual machines", Aliases: []string{"qm"}}
+	cmd := group("vm", "Virtual machines", "qm")
 	cmd.AddCommand(a.vmList(), a.vmCreate(), a.vmConfig(), a.vmClone(), a.vmMoveDisk(), a.vmDelete(), a.vmConsole(),
 		a.vmPower("start", "Start a VM", nil),
 		a.vmPower("stop", "Stop a VM at once, like pulling the plug", nil),
