@@ -87,7 +87,7 @@ func (m *machine) run(ctx context.Context, w io.Writer) (int, error) {
 // args are QEMU's. Every disk is a -device of its own: mixing in -drive if=virtio would number them in another order.
 func (m *machine) args(work string) ([]string, error) {
 	args := []string{
-		"-machine", cmp.Or(os.Getenv("GPVE_LAB_MACHINE"), "q35,accel=tcg"), "-cpu", "max",
+		"-machine", cmp.Or(os.Getenv("GPVE_LAB_MACHINE"), "q35,accel=tcg"), "-cpu", "max,-erms,-fsrm", // whose string moves are slow where they are emulated
 		"-smp", strconv.Itoa(m.cpus), "-m", strconv.Itoa(m.memMiB),
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
 		"-kernel", filepath.Join(m.image, "vmlinux"), "-initrd", filepath.Join(m.image, "initrd.gz"),

@@ -54,14 +54,16 @@ func (d *Driver) detach(ctx context.Context, id storage.VolumeID) error {
 		return err
 	}
 	defer lock.Unlock()
-	f, err := d.find(ctx, id)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return d.group.Detach(ctx, v.Name, nil)
-	case err != nil:
+	if active, err := d.group.Active(v.Name); err != nil {
 		return err
+	} else if active { // a volume of that name which is not the storage's stays as it is
+		if _, err := d.find(ctx, id); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		} else if err != nil {
+			return d.group.Forget(v.Name)
+		}
 	}
-	return d.group.Detach(ctx, v.Name, &f.Volume)
+	return d.group.Detach(ctx, v.Name)
 }
 
 // Open implements storage.Opener. A volume that somebody else has open does not open for writing.
@@ -83,7 +85,7 @@ func (d *Driver) open(ctx context.Context, id storage.VolumeID, write bool) (*st
 		return nil, nil, err
 	}
 	if write && d.group.OpenHere(f.Name) == 0 {
-		if err := d.group.Idle(ctx, &f.Volume); err != nil {
+		if err := d.group.Idle(ctx, f.Name); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -102,35 +102,56 @@ func (d *Driver) rename(ctx context.Context, id, to storage.VolumeID) (storage.V
 	if err != nil {
 		return storage.Volume{}, err
 	}
-	f, lock, err := d.enter(ctx, id)
+	v, err := d.parse(id)
+	if err != nil {
+		return storage.Volume{}, err
+	}
+	lock, err := d.group.Lock(ctx, v.Name)
 	if err != nil {
 		return storage.Volume{}, err
 	}
 	defer lock.Unlock()
-	if err := raw(f.name); err != nil {
+	list, err := d.group.Volumes(ctx) // both names by one report
+	if err != nil {
 		return storage.Volume{}, err
 	}
-	if _, err := d.group.Volume(ctx, n.Name); err == nil {
+	var f found
+	have, taken := false, v.Name == n.Name
+	for i := range list {
+		switch list[i].Name {
+		case v.Name:
+			f, have = d.ours(&list[i])
+		case n.Name:
+			taken = true
+		}
+	}
+	switch {
+	case !have:
+		return storage.Volume{}, storage.ErrNotFound
+	case raw(v) != nil:
+		return storage.Volume{}, raw(v)
+	case taken:
 		return storage.Volume{}, storage.ErrExists
 	}
-	if err := d.group.Detach(ctx, f.Name, &f.Volume); err != nil {
+	if err := d.group.Detach(ctx, v.Name); err != nil {
 		return storage.Volume{}, err
 	}
-	// Two tags for a moment, rather than a volume that no tag claims.
-	other := n.VMID != f.name.VMID
-	if other {
-		if err := d.group.Tool.Change(ctx, "lvchange", "--addtag", ownerTag(n.VMID), "--", d.group.LV(f.Name)); err != nil {
-			return storage.Volume{}, err
-		}
-	}
-	if err := d.group.Rename(ctx, f.Name, n.Name); err != nil {
+	if err := d.retag(ctx, &f, v.VMID, n.VMID); err != nil {
 		return storage.Volume{}, err
 	}
-	if other {
-		if err := d.group.Tool.Change(ctx, "lvchange", "--deltag", ownerTag(f.name.VMID), "--", d.group.LV(n.Name)); err != nil {
-			return storage.Volume{}, err
-		}
+	if err := d.group.Rename(ctx, v.Name, n.Name); err != nil {
+		ctx, cancel := lvmgroup.CleanUp(ctx)
+		defer cancel()
+		return storage.Volume{}, errors.Join(err, d.retag(ctx, &f, n.VMID, v.VMID))
 	}
 	f.Name, f.name = n.Name, n
 	return f.describe(), nil
+}
+
+// retag says that a volume is another guest's, so that it is always somebody's. A call that ends here can be repeated.
+func (d *Driver) retag(ctx context.Context, f *found, from, to int) error {
+	if from == to {
+		return nil
+	}
+	return d.group.Tool.Change(ctx, "lvchange", "--addtag", ownerTag(to), "--deltag", ownerTag(from), "--", d.group.LV(f.Name))
 }

@@ -38,6 +38,11 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 	if err != nil {
 		return storage.Volume{}, err
 	}
+	making, err := d.group.LockNew(ctx, v.Name) // one of several makers does the work
+	if err != nil {
+		return storage.Volume{}, err
+	}
+	defer making.Unlock()
 	if _, err := d.group.Volume(ctx, v.Name); err == nil {
 		return storage.Volume{}, storage.ErrExists
 	} else if !errors.Is(err, storage.ErrNotFound) {
@@ -70,7 +75,7 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 
 // complete brings a new volume from what its extents held to what it shall hold, and takes its device away.
 func (d *Driver) complete(ctx context.Context, temp string, fill func(context.Context, *storage.Image) error) (lvmcmd.Volume, error) {
-	lv, err := d.group.Volume(ctx, temp)
+	lv, err := d.group.Fresh(temp)
 	if err != nil {
 		return lv, err
 	}

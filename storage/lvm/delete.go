@@ -24,11 +24,17 @@ func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
 		return err
 	}
 	defer lock.Unlock()
-	if err := d.group.Detach(ctx, f.Name, &f.Volume); err != nil {
-		return err
-	}
 	if !d.opt.SafeRemove {
-		return d.group.Remove(ctx, f.Name)
+		if err := d.group.Idle(ctx, f.Name); err != nil {
+			return err
+		}
+		if err := d.group.Remove(ctx, f.Name); err != nil {
+			return err
+		}
+		return d.group.Forget(f.Name)
+	}
+	if err := d.group.Detach(ctx, f.Name); err != nil {
+		return err
 	}
 	if err := d.group.Tool.Change(ctx, "lvchange", "--addtag", wipeTag+d.group.Machine(), "--", d.group.LV(f.Name)); err != nil {
 		return err

@@ -2,6 +2,7 @@ package lvm
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"strings"
@@ -9,20 +10,21 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/storage"
 )
+
+// firstExtent is where lvm2 lets the first volume of a group begin.
+const firstExtent = 1 << 20
 
 // TestThreat10_GrownVolumesAreZero: what a volume grows by held another guest's data.
 func TestThreat10_GrownVolumesAreZero(t *testing.T) {
 	d := newGroup(t, nil)
-	secret := []byte(strings.Repeat("secret of a guest", 8<<20/17))
-	stale := func() {
-		for _, id := range []storage.VolumeID{"vm-100-disk-0", "vm-100-disk-1"} {
-			_, err := d.CreateFilled(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: 8 << 20}, writing(secret))
-			require.NoError(t, err)
-		}
-		require.NoError(t, d.Delete(t.Context(), "vm-100-disk-0"))
-		require.NoError(t, d.Delete(t.Context(), "vm-100-disk-1"))
+	stale := func() { // as after guests that are gone
+		f, err := os.OpenFile(need.LabDisk(t, 0), os.O_WRONLY, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt([]byte(strings.Repeat("secret of a guest", 32<<20/17)), firstExtent)
+		require.NoError(t, errors.Join(err, f.Sync(), f.Close()))
 	}
 	content := func() []byte {
 		img, err := d.Open(t.Context(), "vm-101-disk-0", false)

@@ -1,6 +1,7 @@
 package lvm
 
 import (
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,10 +10,14 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/lvmlab"
 	"github.com/turtacn/go-proxmox/storage/storagetest"
 )
 
-const labGroup = "lab-thick" // a hyphen, which device-mapper doubles
+const (
+	labGroup = "lab-thick" // a hyphen, which device-mapper doubles
+	backends = 2           // of the suite, which works on two at once
+)
 
 func run(t testing.TB, argv ...string) string {
 	t.Helper()
@@ -24,16 +29,17 @@ func run(t testing.TB, argv ...string) string {
 // newGroup makes a volume group on the lab's first disk and returns its driver.
 func newGroup(t testing.TB, o *Options) *Driver {
 	t.Helper()
+	return groupOn(t, 0, labGroup, o)
+}
+
+func groupOn(t testing.TB, disk int, name string, o *Options) *Driver {
+	t.Helper()
 	need.Root(t)
 	need.Tool(t, "lvm")
 	need.Module(t, "dm_mod")
-	disk := need.LabDisk(t, 0)
-	run(t, "vgcreate", "-y", labGroup, disk)
-	t.Cleanup(func() {
-		run(t, "vgremove", "-f", "-y", labGroup)
-		run(t, "pvremove", "-y", disk)
-	})
-	d, err := New(labGroup, o)
+	run(t, "vgcreate", "-y", name, need.LabDisk(t, disk))
+	t.Cleanup(func() { run(t, "vgremove", "-f", "-y", name) })
+	d, err := New(name, o)
 	require.NoError(t, err)
 	return d
 }
@@ -54,7 +60,7 @@ func residue(t *testing.T, sd storage.Driver) []string {
 }
 
 func TestMain(m *testing.M) {
-	storagetest.Main(m, func(backend string, step func()) (storage.Driver, error) {
+	storagetest.Main(lvmlab.Tests{M: m}, func(backend string, step func()) (storage.Driver, error) {
 		d, err := New(backend, nil)
 		if err == nil {
 			d.step = func(string) { step() }
@@ -63,21 +69,28 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestConformance(t *testing.T) {
-	d := newGroup(t, nil)
-	storagetest.Run(t, storagetest.Config{
-		New: func(t *testing.T) storage.Driver {
-			list, err := d.group.Volumes(t.Context())
-			require.NoError(t, err)
-			for _, lv := range list { // of a test that failed
-				run(t, "lvremove", "-f", "-y", labGroup+"/"+lv.Name)
+func TestConformance(outer *testing.T) {
+	free := make(chan *Driver, backends)
+	for i := range backends {
+		free <- groupOn(outer, i, fmt.Sprint(labGroup, i), nil)
+	}
+	take := func(t *testing.T) *Driver { // for one test at a time
+		d := <-free
+		t.Cleanup(func() {
+			defer func() { free <- d }()
+			if t.Failed() { // and left something
+				run(t, "vgchange", "-an", d.group.Name)
+				run(t, "lvremove", "-f", "-y", d.group.Name)
 			}
-			d, err := New(labGroup, nil)
-			require.NoError(t, err)
-			return d
-		},
+		})
+		return d
+	}
+	storagetest.Run(outer, storagetest.Config{
+		New:     func(t *testing.T) storage.Driver { return take(t) },
 		Type:    "lvm",
 		Granule: 4 << 20,
+		// lvm2 makes one change at a time, and each takes a third of a second in the lab.
+		Parallel: 6, KillSteps: 1, Concurrent: true,
 		Claims: map[storage.Format]storagetest.Claims{storage.Raw: storagetest.Resize | storagetest.Rename | storagetest.Open |
 			storagetest.Fill | storagetest.Stream},
 		Bad: []storage.VolumeID{
@@ -86,11 +99,14 @@ func TestConformance(t *testing.T) {
 		},
 		Residue: residue,
 		Full: func(t *testing.T) (storage.Driver, int64) {
-			run(t, "lvcreate", "-y", "-an", "-Zn", "-n", "ballast", "-l", "97%FREE", labGroup)
-			t.Cleanup(func() { run(t, "lvremove", "-y", labGroup+"/ballast") })
+			d := take(t)
+			g, err := d.group.Tool.Group(t.Context(), d.group.Name)
+			require.NoError(t, err)
+			run(t, "lvcreate", "-y", "-an", "-Zn", "-Wn", "-n", "ballast", "-L", fmt.Sprintf("%db", g.FreeBytes-64<<20), g.Name)
+			t.Cleanup(func() { run(t, "lvremove", "-y", g.Name+"/ballast") })
 			return d, 128 << 20
 		},
-		Backend: func(storage.Driver) string { return labGroup },
+		Backend: func(d storage.Driver) string { return d.(*Driver).group.Name },
 	})
 }
 

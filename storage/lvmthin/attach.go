@@ -45,13 +45,25 @@ func (d *Driver) detach(ctx context.Context, id storage.VolumeID) error {
 	if err != nil {
 		return err
 	}
-	c, lock, err := d.enter(ctx, v.Name)
+	lock, err := d.group.Lock(ctx, v.Name)
 	if err != nil {
 		return err
 	}
 	defer lock.Unlock()
-	lv, _ := c.find(v.Name)
-	return d.group.Detach(ctx, v.Name, lv)
+	active, err := d.group.Active(v.Name)
+	if err != nil {
+		return err
+	}
+	if active { // a volume of that name which is not the pool's stays as it is
+		c, err := d.look(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := c.find(v.Name); err != nil {
+			return d.group.Forget(v.Name)
+		}
+	}
+	return d.group.Detach(ctx, v.Name)
 }
 
 // Open implements storage.Opener. A volume that somebody else has open does not open for writing.
@@ -70,7 +82,7 @@ func (d *Driver) open(ctx context.Context, id storage.VolumeID, write bool) (*st
 		return nil, nil, fmt.Errorf("base volume: %w", errors.ErrUnsupported)
 	}
 	if write && d.group.OpenHere(lv.Name) == 0 {
-		if err := d.group.Idle(ctx, lv); err != nil {
+		if err := d.group.Idle(ctx, lv.Name); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -99,12 +111,8 @@ func (d *Driver) openSnapshot(ctx context.Context, id storage.VolumeID, snapshot
 		return nil, nil, err
 	}
 	defer device.Unlock()
-	now, err := d.group.Volume(ctx, s.Name)
-	if err != nil {
-		return nil, nil, err
-	}
-	img, err := d.group.Open(ctx, &now, false)
-	return img, &now, err
+	img, err := d.group.Open(ctx, s, false)
+	return img, s, err
 }
 
 // Path implements storage.Pather.

@@ -122,7 +122,7 @@ func (d *Driver) movable(ctx context.Context, c *content, lv *lvmcmd.Volume) err
 	if n := len(c.snapshots[lv.Name]); n > 0 {
 		return fmt.Errorf("volume has %d snapshots: %w", n, storage.ErrInUse)
 	}
-	return d.group.Detach(ctx, lv.Name, lv)
+	return d.group.Detach(ctx, lv.Name)
 }
 
 // Delete implements storage.Driver. Linked clones live on: they share data, but do not depend on their base.
@@ -138,7 +138,7 @@ func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
 	defer lock.Unlock()
 	var names []string
 	for _, s := range append(append([]*lvmcmd.Volume(nil), c.snapshots[lv.Name]...), lv) { // the volume is the last to go
-		if err := d.group.Idle(ctx, s); err != nil {
+		if err := d.group.Idle(ctx, s.Name); err != nil {
 			return err
 		}
 		names = append(names, s.Name)
@@ -146,7 +146,7 @@ func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
 	if err := d.group.Remove(ctx, names...); err != nil {
 		return err
 	}
-	return d.group.Detach(ctx, lv.Name, nil)
+	return d.group.Forget(lv.Name)
 }
 
 // Sweep implements storage.Sweeper: volumes whose maker on this machine is gone are removed, roll backs that nobody completes

@@ -33,6 +33,11 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 	case spec.Format != "" && spec.Format != storage.Raw:
 		return storage.Volume{}, fmt.Errorf("format %s: %w", spec.Format, storage.ErrBadID)
 	}
+	making, err := d.group.LockNew(ctx, v.Name) // one of several makers does the work
+	if err != nil {
+		return storage.Volume{}, err
+	}
+	defer making.Unlock()
 	c, err := d.look(ctx)
 	if err != nil {
 		return storage.Volume{}, err
@@ -48,7 +53,7 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 		return storage.Volume{}, err
 	}
 	if fill == nil {
-		if err := d.make(ctx, v.Name, size); err != nil {
+		if err := d.make(ctx, v.Name, size, "-an"); err != nil {
 			return storage.Volume{}, err
 		}
 	} else if err := d.fill(ctx, v.Name, size, fill); err != nil {
@@ -71,9 +76,10 @@ func made(v volid.Volume, size int64) storage.Volume {
 	return out
 }
 
-// make makes an empty volume. storage.ErrExists.
-func (d *Driver) make(ctx context.Context, name string, size int64) error {
-	return d.group.Tool.Change(ctx, "lvcreate", "-an", "-ky", "-V", strconv.FormatInt(size, 10)+"b", "--name", name, "--thinpool", d.group.LV(d.pool))
+// make makes an empty volume, active or not as args say. storage.ErrExists.
+func (d *Driver) make(ctx context.Context, name string, size int64, args ...string) error {
+	args = append(args, "-ky", "-V", strconv.FormatInt(size, 10)+"b", "--name", name, "--thinpool", d.group.LV(d.pool))
+	return d.group.Tool.Change(ctx, "lvcreate", args...)
 }
 
 // fill makes a volume under a temporary name and gives it its own when it is whole. After an error nothing remains.
@@ -84,7 +90,7 @@ func (d *Driver) fill(ctx context.Context, name string, size int64, fill func(co
 		return err
 	}
 	defer lock.Unlock()
-	if err := d.make(ctx, temp, size); err != nil {
+	if err := d.make(ctx, temp, size, "-ay", "-K"); err != nil {
 		return err
 	}
 	d.step("made")
@@ -103,7 +109,7 @@ func (d *Driver) fill(ctx context.Context, name string, size int64, fill func(co
 
 // watched fills a volume, and looks at the pool meanwhile.
 func (d *Driver) watched(ctx context.Context, temp string, fill func(context.Context, *storage.Image) error) error {
-	lv, err := d.group.Volume(ctx, temp)
+	lv, err := d.group.Fresh(temp)
 	if err != nil {
 		return err
 	}

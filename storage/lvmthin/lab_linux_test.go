@@ -1,6 +1,7 @@
 package lvmthin
 
 import (
+	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,10 +10,14 @@ import (
 
 	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/lvmlab"
 	"github.com/turtacn/go-proxmox/storage/storagetest"
 )
 
-const labGroup = "lab-thin" // a hyphen, which device-mapper doubles
+const (
+	labGroup = "lab-thin" // a hyphen, which device-mapper doubles
+	backends = 2          // of the suite, which works on two at once
+)
 
 func run(t testing.TB, argv ...string) string {
 	t.Helper()
@@ -24,23 +29,28 @@ func run(t testing.TB, argv ...string) string {
 // group makes a volume group on the lab's first disk.
 func group(t testing.TB) {
 	t.Helper()
+	groupOn(t, 0, labGroup)
+}
+
+func groupOn(t testing.TB, disk int, name string) {
+	t.Helper()
 	need.Root(t)
 	need.Tool(t, "lvm", "thin_check")
 	need.Module(t, "dm_thin_pool")
-	disk := need.LabDisk(t, 0)
-	run(t, "vgcreate", "-y", "--metadatasize", "16M", labGroup, disk) // room for the metadata of thousands
-	t.Cleanup(func() {
-		run(t, "vgremove", "-f", "-y", labGroup)
-		run(t, "pvremove", "-y", disk)
-	})
+	run(t, "vgcreate", "-y", "--metadatasize", "16M", name, need.LabDisk(t, disk)) // room for the metadata of thousands
+	t.Cleanup(func() { run(t, "vgremove", "-f", "-y", name) })
 }
 
-// newPool makes a pool and returns its driver; the volume group must be there.
+// newPool makes a pool, which goes with its group, and returns its driver; the volume group must be there.
 func newPool(t testing.TB, name, size string, o *Options, args ...string) *Driver {
 	t.Helper()
-	run(t, append([]string{"lvcreate", "-y", "--type", "thin-pool", "-L", size, "--poolmetadatasize", "8M", "-n", name, labGroup}, args...)...)
-	t.Cleanup(func() { run(t, "lvremove", "-f", "-y", labGroup+"/"+name) })
-	d, err := New(labGroup, name, o)
+	return poolIn(t, labGroup, name, size, o, args...)
+}
+
+func poolIn(t testing.TB, group, name, size string, o *Options, args ...string) *Driver {
+	t.Helper()
+	run(t, append([]string{"lvcreate", "-y", "--type", "thin-pool", "-L", size, "--poolmetadatasize", "8M", "-n", name, group}, args...)...)
+	d, err := New(group, name, o)
 	require.NoError(t, err)
 	return d
 }
@@ -61,7 +71,7 @@ func residue(t *testing.T, sd storage.Driver) []string {
 }
 
 func TestMain(m *testing.M) {
-	storagetest.Main(m, func(backend string, step func()) (storage.Driver, error) {
+	storagetest.Main(lvmlab.Tests{M: m}, func(backend string, step func()) (storage.Driver, error) {
 		d, err := New(backend, "pool", nil)
 		if err == nil {
 			d.step = func(string) { step() }
@@ -70,24 +80,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
-func TestConformance(t *testing.T) {
-	group(t)
-	newPool(t, "pool", "512M", nil)
-	storagetest.Run(t, storagetest.Config{
-		New: func(t *testing.T) storage.Driver {
-			d, err := New(labGroup, "pool", nil)
-			require.NoError(t, err)
-			c, err := d.look(t.Context())
-			require.NoError(t, err)
-			for name, lv := range c.all { // of a test that failed
-				if lv.Type() != 't' {
-					run(t, "lvremove", "-f", "-y", labGroup+"/"+name)
-				}
+func TestConformance(outer *testing.T) {
+	free := make(chan *Driver, backends)
+	for i := range backends {
+		name := fmt.Sprint(labGroup, i)
+		groupOn(outer, i, name)
+		free <- poolIn(outer, name, "pool", "512M", nil)
+	}
+	take := func(t *testing.T) *Driver { // for one test at a time
+		d := <-free
+		t.Cleanup(func() {
+			defer func() { free <- d }()
+			if t.Failed() { // and left something
+				run(t, "lvremove", "-f", "-y", "--select", "pool_lv=pool", d.group.Name)
 			}
-			return d
-		},
+		})
+		return d
+	}
+	storagetest.Run(outer, storagetest.Config{
+		New:     func(t *testing.T) storage.Driver { return take(t) },
 		Type:    "lvmthin",
 		Granule: 4 << 20,
+		// lvm2 makes one change at a time, and each takes a third of a second in the lab.
+		Parallel: 6, KillSteps: 1, Concurrent: true,
 		Claims: map[storage.Format]storagetest.Claims{storage.Raw: storagetest.Resize | storagetest.Snapshot | storagetest.RollbackPast |
 			storagetest.Clone | storagetest.LooseClone | storagetest.Rename | storagetest.Open | storagetest.OpenSnapshot |
 			storagetest.Fill | storagetest.Stream},
@@ -97,8 +112,12 @@ func TestConformance(t *testing.T) {
 		},
 		Residue: residue,
 		Full: func(t *testing.T) (storage.Driver, int64) {
-			return newPool(t, "small", "32M", nil, "--errorwhenfull", "y"), 64 << 20
+			in := take(t).group
+			d := poolIn(t, in.Name, "small", "32M", nil)
+			t.Cleanup(func() { run(t, "lvremove", "-f", "-y", in.LV("small")) })
+			run(t, "lvchange", "--errorwhenfull", "y", in.LV("small"))
+			return d, 64 << 20
 		},
-		Backend: func(storage.Driver) string { return labGroup },
+		Backend: func(d storage.Driver) string { return d.(*Driver).group.Name },
 	})
 }

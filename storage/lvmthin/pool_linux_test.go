@@ -21,7 +21,7 @@ func TestPoolNearlyFull(t *testing.T) {
 	group(t)
 	var told []Level
 	d := newPool(t, "pool", "64M", &Options{RefuseDataPercent: 70, WarnPercent: 40, WatchInterval: 50 * time.Millisecond, Alarm: func(p Pool) { told = append(told, p.Level) }})
-	fill := func(id storage.VolumeID, size int64) error {
+	fill := func(d *Driver, id storage.VolumeID, size int64) error {
 		_, err := d.CreateFilled(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: size}, func(_ context.Context, img *storage.Image) error {
 			data := make([]byte, size)
 			rand.Read(data)
@@ -32,7 +32,7 @@ func TestPoolNearlyFull(t *testing.T) {
 		})
 		return err
 	}
-	require.NoError(t, fill("vm-100-disk-0", 28<<20))
+	require.NoError(t, fill(d, "vm-100-disk-0", 28<<20))
 	u, err := d.Usage(t.Context())
 	require.NoError(t, err)
 	require.InDelta(t, 28<<20, u.UsedBytes, 1<<20)
@@ -57,7 +57,9 @@ func TestPoolNearlyFull(t *testing.T) {
 	require.Equal(t, []Level{Warn, Full}, told)
 	require.Empty(t, residue(t, d))
 
-	require.NoError(t, fill("vm-101-disk-0", 20<<20))
+	bold, err := New(labGroup, "pool", nil) // would go on up to 95 %
+	require.NoError(t, err)
+	require.NoError(t, fill(bold, "vm-101-disk-0", 20<<20))
 	for what, call := range map[string]func() error{
 		"create": func() error {
 			_, err := d.Create(t.Context(), storage.VolumeSpec{ID: "vm-100-disk-9", SizeBytes: 4 << 20})

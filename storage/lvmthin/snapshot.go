@@ -68,7 +68,7 @@ func (d *Driver) rollback(ctx context.Context, id storage.VolumeID, name string)
 	if _, err := c.snapshotOf(lv.Name, snap); err != nil {
 		return err
 	}
-	if err := d.group.Idle(ctx, lv); err != nil {
+	if err := d.group.Idle(ctx, lv.Name); err != nil {
 		return err
 	}
 	if err := d.room(ctx, &c.pool); err != nil {
@@ -126,7 +126,7 @@ func (d *Driver) deleteSnapshot(ctx context.Context, id storage.VolumeID, name s
 	if err != nil {
 		return err
 	}
-	if err := d.group.Idle(ctx, s); err != nil {
+	if err := d.group.Idle(ctx, s.Name); err != nil {
 		return err
 	}
 	return d.group.Remove(ctx, snap)

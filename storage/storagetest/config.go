@@ -65,9 +65,15 @@ type Config struct {
 	// Full returns a driver of a backend that has less than sizeBytes left, for tests of what happens then. nil: not tested,
 	// and the driver's own tests say why.
 	Full func(t *testing.T) (d storage.Driver, sizeBytes int64)
+	// Concurrent says that New may be called while drivers that it returned before are at work: the subjects run in parallel,
+	// as far as the flag -test.parallel lets them. For backends that make their callers wait.
+	Concurrent bool
 	// Backend returns what the function given to [Main] needs to reach the backend of d from another process. It switches
 	// the tests on that kill a process at each step of each operation.
 	Backend func(d storage.Driver) string
+	// KillSteps is at how many steps of each operation a process is killed, where all would take too long; default: all. The
+	// environment variable GPVE_KILL_STEPS gives another number, or "all".
+	KillSteps int
 }
 
 func (c Config) withDefaults(t *testing.T) Config {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -26,7 +27,7 @@ const maxSteps = 300
 type job struct {
 	Backend  string // as Config.Backend names it
 	Op       string // name of an operation
-	Step     int    // dies at this step, the first is 1
+	Step     int    // dies at this step, the first is 1; 0: at none, and says how many there were
 	Operands operands
 }
 
@@ -72,7 +73,11 @@ func child(text []byte, open func(string, func()) (storage.Driver, error)) error
 	if i < 0 {
 		return fmt.Errorf("no operation %q", j.Op)
 	}
-	return operations[i].run(context.Background(), d, j.Operands)
+	if err := operations[i].run(context.Background(), d, j.Operands); err != nil {
+		return err
+	}
+	_, err = fmt.Printf("%d steps\n", n)
+	return err
 }
 
 // operation is one call that may be killed between two of its steps.
@@ -80,6 +85,7 @@ type operation struct {
 	name  string
 	needs Claims
 	made  bool // begins with the volume A
+	fills bool // B has content, of A if there is A
 	run   func(ctx context.Context, d storage.Driver, o operands) error
 	// state says how far it came: false nothing, true all of it. Anything between fails the test.
 	state func(s *suite, o operands) bool
@@ -92,7 +98,7 @@ var operations = []operation{
 			_, err := d.Create(ctx, storage.VolumeSpec{ID: o.B, Format: o.Format, SizeBytes: o.Size})
 			return err
 		}},
-	{name: "fill", needs: Fill, done: storage.ErrExists, state: appearsFilled,
+	{name: "fill", needs: Fill, fills: true, done: storage.ErrExists, state: appears,
 		run: func(ctx context.Context, d storage.Driver, o operands) error {
 			f, _ := storage.As[storage.Filler](d)
 			_, err := f.CreateFilled(ctx, storage.VolumeSpec{ID: o.B, Format: o.Format, SizeBytes: o.Size},
@@ -115,10 +121,11 @@ var operations = []operation{
 			return err
 		},
 		state: func(s *suite, o operands) bool {
-			s.only(o.A)
-			size := s.stat(o.A).SizeBytes
-			require.Contains(s, []int64{o.Size, 2 * o.Size}, size)
-			return size == 2*o.Size
+			list := s.all(storage.Filter{})
+			require.Len(s, list, 1)
+			require.Equal(s, o.A, list[0].ID)
+			require.Contains(s, []int64{o.Size, 2 * o.Size}, list[0].SizeBytes)
+			return list[0].SizeBytes == 2*o.Size
 		}},
 	{name: "snapshot", made: true, needs: Snapshot, done: storage.ErrExists,
 		run: func(ctx context.Context, d storage.Driver, o operands) error {
@@ -159,7 +166,7 @@ var operations = []operation{
 			require.Contains(s, []storage.VolumeID{o.A, o.B}, ids[0])
 			return ids[0] == o.B
 		}},
-	{name: "copy", made: true, needs: Copy, done: storage.ErrExists, state: appearsFilled,
+	{name: "copy", made: true, needs: Copy, fills: true, done: storage.ErrExists, state: appears,
 		run: func(ctx context.Context, d storage.Driver, o operands) error {
 			c, _ := storage.As[storage.Copier](d)
 			_, err := c.CopyFrom(ctx, storage.VolumeSpec{ID: o.B, Format: o.Format, SizeBytes: o.Size}, d, o.A, storage.CopyOptions{})
@@ -169,57 +176,75 @@ var operations = []operation{
 
 // appears: beside A there is nothing, or all of B.
 func appears(s *suite, o operands) bool {
-	ids := slices.DeleteFunc(s.ids(storage.Filter{}), func(id storage.VolumeID) bool { return id == o.A })
-	require.Subset(s, []storage.VolumeID{o.B}, ids)
-	if len(ids) == 0 {
+	list := slices.DeleteFunc(s.all(storage.Filter{}), func(v storage.Volume) bool { return v.ID == o.A })
+	if len(list) == 0 {
 		return false
 	}
-	v := s.stat(o.B)
-	require.Equal(s, o.Size, v.SizeBytes, "whole")
-	require.Equal(s, o.Format, v.Format, "whole")
+	require.Len(s, list, 1)
+	require.Equal(s, o.B, list[0].ID)
+	require.Equal(s, o.Size, list[0].SizeBytes, "whole")
+	require.Equal(s, o.Format, list[0].Format, "whole")
 	return true
 }
 
-func appearsFilled(s *suite, o operands) bool {
-	if !appears(s, o) {
-		return false
-	}
-	if s.claims.Has(Open) {
-		s.holds(o.B, pattern(o.Size, 1))
-	}
-	return true
-}
-
-// killed: each operation dies at each of its steps. Lists show the volume whole or not at all, Sweep removes the rest, and
-// doing it again ends as if nothing had happened.
-func (s *suite) killed() {
-	if s.c.Backend == nil {
+// killed: each operation dies at each of its steps, or at Config.KillSteps of them. Lists show the volume whole or not at all,
+// Sweep removes the rest, and doing it again ends as if nothing had happened.
+func (c Config) killed(t *testing.T, format storage.Format) {
+	if c.Backend == nil {
 		return // the driver's own tests kill it
 	}
 	for _, op := range operations {
-		if s.claims.Has(op.needs) {
-			s.Run(op.name, func(t *testing.T) {
-				for step := 1; ; step++ {
-					require.Less(t, step, maxSteps)
-					sub := newSuite(t, s.c, s.format)
-					finished := sub.killAt(op, step)
-					sub.clean()
-					if finished {
-						require.Greater(t, step, 1, "the driver has no steps: is Config.Backend's driver the one that Main opens?")
-						return
-					}
+		if c.Claims[format].Has(op.needs) {
+			t.Run(op.name, func(t *testing.T) {
+				c.concurrent(t)
+				s := newSuite(t, c, format)
+				at := func(step int) int {
+					n := s.killAt(op, step)
+					s.clean()
+					return n
+				}
+				n := at(0)
+				require.Positive(t, n, "the driver has no steps: is Config.Backend's driver the one that Main opens?")
+				require.Less(t, n, maxSteps)
+				steps := c.steps(t, n)
+				t.Logf("killed at %d of %d steps: %v", len(steps), n, steps)
+				for _, step := range steps {
+					at(step)
 				}
 			})
 		}
 	}
 }
 
-// killAt kills one operation at one step, and reports whether it had less steps than that.
-func (s *suite) killAt(op operation, step int) (finished bool) {
+// stepsVar is the environment variable with a number of steps that is used in place of Config.KillSteps; "all" is one, too.
+const stepsVar = "GPVE_KILL_STEPS"
+
+// steps are those of n steps at which an operation is killed: all, or some at even distances from each other and from the ends.
+func (c Config) steps(t *testing.T, n int) []int {
+	k := c.KillSteps
+	if text := os.Getenv(stepsVar); text == "all" {
+		k = n
+	} else if text != "" {
+		var err error
+		k, err = strconv.Atoi(text)
+		require.NoError(t, err, stepsVar)
+	}
+	if k <= 0 || k > n {
+		k = n
+	}
+	steps := make([]int, k)
+	for i := range steps {
+		steps[i] = 1 + (2*i+1)*n/(2*k)
+	}
+	return steps
+}
+
+// killAt kills one operation at one step, or at none, and returns how many steps it had if it came to its end.
+func (s *suite) killAt(op operation, step int) (steps int) {
 	o := operands{Format: s.format, Size: s.size, A: s.id(100, 0), B: s.id(101, 0)}
 	if op.made {
 		s.create(100, 0)
-		if s.claims.Has(Open) {
+		if op.fills && s.claims.Has(Open) {
 			s.write(o.A, pattern(s.size, 1))
 		}
 	}
@@ -228,19 +253,24 @@ func (s *suite) killAt(op operation, step int) (finished bool) {
 	cmd := exec.CommandContext(s.ctx, os.Args[0])
 	cmd.Env = append(os.Environ(), childVar+"="+string(text))
 	out, err := cmd.CombinedOutput()
-	finished = err == nil
-	if !finished {
+	finished := err == nil
+	if finished {
+		_, err := fmt.Sscanf(string(out), "%d steps", &steps)
+		require.NoError(s, err, "%s", out)
+	} else {
 		status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 		require.True(s, ok && status.Signal() == syscall.SIGKILL, "step %d: %v: %s", step, err, out)
 	}
 	whole := op.state(s, o)
 	require.True(s, whole || !finished, "done, but not there")
 	if sw, ok := storage.As[storage.Sweeper](s.d); ok {
-		_, err := sw.Sweep(s.ctx)
-		require.NoError(s, err)
 		n, err := sw.Sweep(s.ctx)
 		require.NoError(s, err)
-		require.Zero(s, n, "swept already")
+		if n > 0 {
+			n, err = sw.Sweep(s.ctx)
+			require.NoError(s, err)
+			require.Zero(s, n, "swept already")
+		}
 	}
 	require.Equal(s, whole, op.state(s, o), "sweeping changes nothing that counts")
 	if !op.made && !whole {
@@ -251,5 +281,8 @@ func (s *suite) killAt(op operation, step int) (finished bool) {
 		require.True(s, whole && op.done != nil && errors.Is(err, op.done), "step %d, repeated: %v", step, err)
 	}
 	require.True(s, op.state(s, o), "repeated, but not there")
-	return finished
+	if op.fills && s.claims.Has(Open) {
+		s.holds(o.B, pattern(o.Size, 1))
+	}
+	return steps
 }

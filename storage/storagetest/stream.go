@@ -100,7 +100,8 @@ func (s *suite) stream() {
 	}
 	id, atSnapshot, now := s.streamed()
 	to := s.id(101, 0)
-	for _, w := range s.ways(st, id, to) {
+	ways := s.ways(st, id, to)
+	for _, w := range ways {
 		data := s.export(st, id, w)
 		if w.format != storage.StreamZFS {
 			require.Greater(s, len(data), 8)
@@ -133,7 +134,7 @@ func (s *suite) stream() {
 	_, err := st.Import(s.ctx, bytes.NewReader(nil), to, "parcel", storage.StreamOptions{})
 	s.fails(err, errors.ErrUnsupported)
 	lost := errors.New("line cut")
-	w := s.ways(st, id, to)[0]
+	w := ways[0]
 	s.fails(st.Export(s.ctx, failingWriter{lost}, id, w.format, w.o), lost)
 	s.only(id)
 }
@@ -150,7 +151,13 @@ func (s *suite) streamCut() {
 	st, _ := s.streamer()
 	id, _, _ := s.streamed()
 	to := s.id(101, 0)
+	cut := map[way]bool{}
 	for _, w := range s.ways(st, id, to) {
+		kind := way{w.format, storage.StreamOptions{Snapshots: w.o.Snapshots}}
+		if cut[kind] && w.format != storage.StreamZFS { // the same for who reads it, whatever it was
+			continue
+		}
+		cut[kind] = true
 		data := s.export(st, id, w)
 		for _, n := range []int{0, 1, 7, 8, 9, len(data) / 2, len(data) - 1} {
 			_, err := st.Import(s.ctx, bytes.NewReader(data[:n]), to, w.format, w.o)
@@ -160,12 +167,10 @@ func (s *suite) streamCut() {
 			}
 			require.Error(s, err, "%s: %d of %d bytes", w, n, len(data))
 			s.fails(err, err)
-			s.only(id)
 		}
 		lost := errors.New("line cut")
 		_, err := st.Import(s.ctx, failingReader{bytes.NewReader(data[:len(data)/2]), lost}, to, w.format, w.o)
 		s.fails(err, lost)
-		s.only(id)
 
 		reason := errors.New("task stopped")
 		ctx, cancel := context.WithCancelCause(s.ctx)
@@ -174,7 +179,6 @@ func (s *suite) streamCut() {
 			return 0, reason
 		})), to, w.format, w.o)
 		s.fails(err, reason)
-		s.only(id)
 		if w.format != storage.StreamZFS {
 			for _, size := range []uint64{0, 1<<63 - 1, 1<<64 - 1} {
 				lie := slices.Concat(binary.LittleEndian.AppendUint64(nil, size), data[8:])
@@ -182,9 +186,9 @@ func (s *suite) streamCut() {
 					require.NotEqual(s, storage.StreamRaw, w.format, "a size of %d", size)
 					require.NoError(s, s.d.Delete(s.ctx, to)) // the image inside knows its own size
 				}
-				s.only(id)
 			}
 		}
+		s.only(id)
 	}
 }
 

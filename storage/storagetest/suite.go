@@ -18,12 +18,20 @@ func Run(t *testing.T, c Config) {
 		t.Run(string(format), func(t *testing.T) {
 			for _, test := range tests {
 				t.Run(test.name, func(t *testing.T) {
+					c.concurrent(t)
 					s := newSuite(t, c, format)
 					test.run(s)
 					s.clean()
 				})
 			}
+			t.Run("killed at each step", func(t *testing.T) { c.killed(t, format) })
 		})
+	}
+}
+
+func (c Config) concurrent(t *testing.T) {
+	if c.Concurrent {
+		t.Parallel()
 	}
 }
 
@@ -68,7 +76,6 @@ var tests = []struct {
 	{"stream of changes", (*suite).streamIncremental},
 	{"stage", (*suite).stage},
 	{"full backend", (*suite).full},
-	{"killed at each step", (*suite).killed},
 }
 
 // suite is one test with a backend of its own.
@@ -149,20 +156,17 @@ func (s *suite) fails(err, class error) {
 func (s *suite) clean() {
 	s.Helper()
 	ctx := context.WithoutCancel(s.ctx)
-	for range 3 {
-		var left error
-		for _, v := range s.all(storage.Filter{}) {
+	list := s.all(storage.Filter{})
+	for n := 0; len(list) > 0; n++ {
+		require.Less(s, n, 3, "%v is still there", list)
+		for _, v := range list {
 			require.NoError(s, s.d.Detach(ctx, v.ID))
 			if err := s.d.Delete(ctx, v.ID); err != nil {
-				left = err
+				require.ErrorIs(s, err, storage.ErrInUse)
 			}
 		}
-		if left == nil {
-			break
-		}
-		require.ErrorIs(s, left, storage.ErrInUse)
+		list = s.all(storage.Filter{})
 	}
-	require.Empty(s, s.all(storage.Filter{}))
 	s.noResidue()
 }
 

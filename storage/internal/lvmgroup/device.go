@@ -5,24 +5,53 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/internal/holders"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
 )
 
 // Path is where the device of a volume is while that is active.
 func (g *Group) Path(name string) string { return "/dev/" + g.Name + "/" + name }
 
-// activate makes the device of a volume and returns its node. The caller has the volume's lock.
+// device is what the kernel has for a volume; the zero value: none.
+type device struct {
+	there  bool
+	uuid   string // "LVM-" and 64 characters, as in lvmcmd.Volume
+	opened int    // how many times it is open
+	dev    uint64 // device number
+}
+
+// activate makes the device of a volume and returns its node. The caller has the volume's lock. Whether there is one the kernel
+// says, not v: it may have come or gone since v was read.
 func (g *Group) activate(ctx context.Context, v *lvmcmd.Volume) (string, error) {
-	if !v.Active() {
+	d, err := g.ask(v.Name)
+	if err != nil {
+		return "", err
+	}
+	if !d.there {
 		args := append(append([]string(nil), g.opt.Activation...), "--", g.LV(v.Name))
 		if err := g.Tool.Change(ctx, "lvchange", args...); err != nil {
 			return "", err
 		}
 	}
 	return g.node(ctx, v)
+}
+
+// Fresh describes a volume that this process has made and activated just now, as the kernel knows it: name, identity, size and
+// time.
+func (g *Group) Fresh(name string) (lvmcmd.Volume, error) {
+	d, err := g.ask(name)
+	if err == nil && !d.there {
+		err = fmt.Errorf("no device of %s: %w", g.LV(name), storage.ErrUnavailable)
+	}
+	if err != nil {
+		return lvmcmd.Volume{}, err
+	}
+	size, err := d.size()
+	return lvmcmd.Volume{Name: name, UUID: d.uuid, SizeBytes: size, Created: time.Now().Truncate(time.Second)}, err
 }
 
 // node waits for the device of an active volume. What is at its path is believed only when the kernel says that it is the
@@ -63,8 +92,8 @@ func give(node string, h holder) error {
 }
 
 // takeBack makes the node this process's own again, where there is one.
-func (g *Group) takeBack(v *lvmcmd.Volume) error {
-	node, err := mapped(g.Path(v.Name), v.UUID)
+func (g *Group) takeBack(name string, d device) error {
+	node, err := mapped(g.Path(name), d.uuid)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -77,8 +106,12 @@ func (g *Group) takeBack(v *lvmcmd.Volume) error {
 // Attach activates a volume and hands its device to a user. The caller has its lock.
 func (g *Group) Attach(ctx context.Context, v *lvmcmd.Volume, o storage.AttachOptions, refresh bool) error {
 	h := holder{uid: o.UID, readOnly: o.ReadOnly || !v.Writable()}
-	if v.Active() && refresh { // another machine may have made it grow
-		if err := g.Tool.Change(ctx, "lvchange", "--refresh", "--", g.LV(v.Name)); err != nil {
+	if refresh { // another machine may have made it grow
+		d, err := g.ask(v.Name)
+		if err == nil && d.there {
+			err = g.Tool.Change(ctx, "lvchange", "--refresh", "--", g.LV(v.Name))
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -105,49 +138,60 @@ func (g *Group) Restore(ctx context.Context, name string) error {
 	return g.Attach(ctx, &v, storage.AttachOptions{UID: h.uid, ReadOnly: h.readOnly}, false)
 }
 
-// Detach takes back what Attach gave; v is nil for a volume that is gone. A device that somebody has open stays, and is
+// Active reports whether there is a device of a volume on this machine.
+func (g *Group) Active(name string) (bool, error) {
+	d, err := g.ask(name)
+	return d.there, err
+}
+
+// Detach takes back what Attach gave, also of a volume that is gone. A device that somebody has open stays, and is
 // storage.ErrInUse. The caller has the volume's lock.
-func (g *Group) Detach(ctx context.Context, name string, v *lvmcmd.Volume) error {
-	if v != nil && v.Active() {
-		if err := g.Idle(ctx, v); err != nil { // its user keeps what he has open, and the device as his
+func (g *Group) Detach(ctx context.Context, name string) error {
+	d, err := g.ask(name)
+	if err != nil {
+		return err
+	}
+	if d.there {
+		if err := g.Idle(ctx, name); err != nil { // its user keeps what he has open, and the device as his
 			return err
 		}
-		if err := g.takeBack(v); err != nil {
+		if err := g.takeBack(name, d); err != nil {
 			return err
 		}
 		if err := g.Deactivate(ctx, name); err != nil {
 			return err
 		}
-		v.Attr = v.Attr[:4] + "--" + v.Attr[6:]
 	}
-	return g.unmark(name)
+	return g.Forget(name)
 }
 
-const idleTries, idlePoll = 5, 100 * time.Millisecond
+const idleWait, idlePoll = 10 * time.Second, 20 * time.Millisecond
 
-// Idle returns storage.ErrInUse if somebody has the device of v open. It gives udev, which looks at each device that was
-// written, a moment to close it.
-func (g *Group) Idle(ctx context.Context, v *lvmcmd.Volume) error {
-	if !v.Open() {
-		return nil
-	}
+// Idle returns storage.ErrInUse if somebody has the device of a volume open. It waits for udev, which looks at each device that
+// was written, to close it.
+func (g *Group) Idle(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, idleWait, fmt.Errorf("%s is open: %w", g.Path(name), storage.ErrInUse))
+	defer cancel()
 	tick := time.NewTicker(idlePoll)
 	defer tick.Stop()
-	for range idleTries {
+	for {
+		d, err := g.ask(name)
+		if err != nil || d.opened == 0 {
+			return err
+		}
+		who, err := holders.Of(g.Path(name))
+		if err != nil {
+			return err
+		}
+		if i := slices.IndexFunc(who, func(h holders.Holder) bool { return !h.Passing() }); i >= 0 {
+			return fmt.Errorf("%s is open: %v: %w", g.Path(name), who[i], storage.ErrInUse)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		now, err := g.Volume(ctx, v.Name)
-		if err != nil {
-			return err
-		}
-		if v.Attr = now.Attr; !v.Open() {
-			return nil
-		}
 	}
-	return fmt.Errorf("%s is open: %w", g.Path(v.Name), storage.ErrInUse)
 }
 
 // Open opens the device of a volume. Closing the image takes the device away again, unless the volume was attached
@@ -193,17 +237,15 @@ func (g *Group) release(ctx context.Context, name string) error {
 	if _, attached := g.marked(name); attached || g.OpenHere(name) > 0 {
 		return nil
 	}
-	v, err := g.Volume(ctx, name)
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
-		return nil
-	case err != nil || !v.Active():
+	d, err := g.ask(name)
+	if err != nil || !d.there {
 		return err
 	}
-	if err := g.Idle(ctx, &v); errors.Is(err, storage.ErrInUse) { // another process's; she takes it down
-		return nil
-	} else if err != nil {
-		return err
+	if err = g.Idle(ctx, name); err == nil {
+		err = g.Deactivate(ctx, name)
 	}
-	return g.Deactivate(ctx, name)
+	if errors.Is(err, storage.ErrInUse) || errors.Is(err, storage.ErrNotFound) { // another process's, who takes it down
+		return nil
+	}
+	return err
 }

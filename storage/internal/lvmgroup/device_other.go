@@ -10,6 +10,10 @@ import (
 
 func mapped(string, string) (string, error) { return "", errors.ErrUnsupported }
 
+func (*Group) ask(string) (device, error) { return device{}, errors.ErrUnsupported }
+
+func (device) size() (int64, error) { return 0, errors.ErrUnsupported }
+
 func openNode(string, bool) (*os.File, error) { return nil, errors.ErrUnsupported }
 
 // Zero is for Linux.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/turtacn/go-proxmox/internal/need"
 	"github.com/turtacn/go-proxmox/storage"
 	"github.com/turtacn/go-proxmox/storage/internal/lvmcmd"
 	"github.com/turtacn/go-proxmox/storage/internal/maker"
@@ -116,8 +117,8 @@ func TestMarks(t *testing.T) {
 	h, ok := g.marked("x")
 	require.True(t, ok)
 	require.Equal(t, holder{uid: 200100, readOnly: true}, h)
-	require.NoError(t, g.unmark("x"))
-	require.NoError(t, g.unmark("x"))
+	require.NoError(t, g.Forget("x"))
+	require.NoError(t, g.Forget("x"))
 	require.NoError(t, os.WriteFile(g.runFile("x", attachedSuffix), nil, 0o600))
 	_, ok = g.marked("x")
 	require.True(t, ok, "half a mark is one")
@@ -182,4 +183,21 @@ func TestZeroIsPaced(t *testing.T) {
 	defer cancel()
 	require.ErrorIs(t, until(ctx, time.Now().Add(time.Hour)), storage.ErrUnavailable)
 	require.NoError(t, until(t.Context(), time.Now().Add(-time.Hour)))
+}
+
+// TestNoDevice: a volume without a device is idle, detached and never fresh.
+func TestNoDevice(t *testing.T) {
+	need.Root(t) // only root asks device-mapper
+	g := newGroup(t)
+	require.NoError(t, os.MkdirAll(g.opt.RunDir, 0o700))
+	require.NoError(t, g.mark("vm-1-disk-0", holder{uid: 7}))
+	active, err := g.Active("vm-1-disk-0")
+	require.NoError(t, err)
+	require.False(t, active)
+	require.NoError(t, g.Idle(t.Context(), "vm-1-disk-0"))
+	require.NoError(t, g.Detach(t.Context(), "vm-1-disk-0"))
+	_, attached := g.marked("vm-1-disk-0")
+	require.False(t, attached)
+	_, err = g.Fresh("vm-1-disk-0")
+	require.ErrorIs(t, err, storage.ErrUnavailable)
 }

@@ -41,6 +41,11 @@ func (g *Group) Lock(ctx context.Context, name string) (*Lock, error) {
 	}
 }
 
+// LockNew waits until nobody else on this machine makes a volume of a name.
+func (g *Group) LockNew(ctx context.Context, name string) (*Lock, error) {
+	return g.Lock(ctx, name+":new") // which no volume is called
+}
+
 // TryLock is Lock that does not wait.
 func (g *Group) TryLock(name string) (*Lock, bool) {
 	l, err := g.lock(name)
@@ -94,7 +99,8 @@ func (g *Group) mark(name string, h holder) error {
 	return os.WriteFile(g.runFile(name, attachedSuffix), fmt.Appendf(nil, "%d %t\n", h.uid, h.readOnly), 0o600)
 }
 
-func (g *Group) unmark(name string) error {
+// Forget notes that a volume is attached no longer.
+func (g *Group) Forget(name string) error {
 	err := os.Remove(g.runFile(name, attachedSuffix))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
