@@ -44,6 +44,9 @@ type Config struct {
 	// AdoptNode starts even if the guests of the state belong to a node of another name: see ErrRenamed. It is no key of the
 	// file, since it is for one start.
 	AdoptNode bool `yaml:"-"`
+	// ProbeCommand runs a program that calls ServeProbe, for storages whose death would hold this process. Without one, such a
+	// storage holds a thread until it is back. It is no key of the file.
+	ProbeCommand []string `yaml:"-"`
 }
 
 // ServerConfig is about the API's listener.

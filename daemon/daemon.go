@@ -75,9 +75,6 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 	if d.log, d.logFile, err = newLogger(cfg); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
-	if d.cert, err = openCertificate(cfg, d.log, time.Now); err != nil {
-		return err
-	}
 	if warning := reachWarning(cfg.DataDir); warning != "" {
 		d.log.Warn(warning)
 	}
@@ -86,6 +83,10 @@ func (d *Daemon) open(ctx context.Context) (err error) {
 		return fmt.Errorf("the state is missing: %w", err)
 	}
 	if d.store, err = openState(cfg.DataDir); err != nil {
+		return err
+	}
+	// The state is ours alone by now: another gpved's certificate is not renewed under it.
+	if d.cert, err = openCertificate(cfg, d.log, time.Now); err != nil {
 		return err
 	}
 	if err := claimNode(ctx, d.store, cfg.DataDir, cfg.Agent.NodeName, cfg.AdoptNode); err != nil {
@@ -115,8 +116,12 @@ func (d *Daemon) build(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	probe, err := storageProbe(d.cfg)
+	if err != nil {
+		return err
+	}
 	d.volumes, err = volume.New(d.store, d.tasks, d.access, reg, &volume.Options{
-		Node: name, LocalPath: localPath(d.cfg.DataDir), PrivDir: privPath(d.cfg.DataDir), Logger: d.log,
+		Node: name, LocalPath: localPath(d.cfg.DataDir), PrivDir: privPath(d.cfg.DataDir), Probe: probe, Logger: d.log,
 	})
 	if err != nil {
 		return err
@@ -175,7 +180,7 @@ func (d *Daemon) buildNet(ctx context.Context) (err error) {
 		LogFile: firewallLog(d.cfg.DataDir), Logger: d.log,
 	})
 	d.net, err = hostnet.New(hostnet.Options{
-		Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName, Access: d.access, Guard: d.guestfw,
+		Conn: d.netConn, Bridges: bridges, InterfacesFile: d.cfg.Network.InterfacesFile, Node: d.cfg.Agent.NodeName, Access: d.access, Guard: d.guestfw, Boot: hostnet.ThisBoot(),
 		Tasks: d.tasks, ConfirmTime: time.Duration(d.cfg.Network.ConfirmSeconds) * time.Second, Logger: d.log,
 	})
 	return err
@@ -224,6 +229,9 @@ func (d *Daemon) Run(ctx context.Context, ready func(addr net.Addr)) (err error)
 		return err
 	}
 	defer l.Close() // for the ways out before Serve, which closes it too
+	if err := d.net.CommitAfterBoot(ctx); err != nil {
+		d.log.Error("the node starts with the network it had", "err", err)
+	}
 	if err := d.net.EnsureBridges(ctx); err != nil {
 		return err
 	}

@@ -71,9 +71,16 @@ func TestGuestsOutliveTheDaemon(t *testing.T) {
 
 func TestSecondDaemonIsRefused(t *testing.T) {
 	h := newHouse(t)
-	_, err := New(t.Context(), testConfig(t, h.dir))
+	keys := pki{pkiPath(h.data())}
+	require.NoError(t, keys.create("alpha", []string{"localhost"}, time.Now().Add(time.Hour-serverLife))) // about to end
+	before, err := os.ReadFile(keys.cert())
+	require.NoError(t, err)
+	_, err = New(t.Context(), testConfig(t, h.dir))
 	require.ErrorIs(t, err, cluster.ErrInUse)
 	require.ErrorContains(t, err, "another gpved works in "+h.data())
+	after, err := os.ReadFile(keys.cert())
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after), "the certificate is renewed by its owner alone")
 	require.NoError(t, h.root.Get(t.Context(), "/version", nil, nil), "the first one goes on")
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -86,7 +87,7 @@ func Init(ctx context.Context, o InitOptions) (_ *InitResult, err error) {
 		return nil, err
 	}
 	p := pki{pkiPath(dir)}
-	if err := p.ensure(cfg.Agent.NodeName, time.Now()); err != nil {
+	if err := p.ensure(cfg.Agent.NodeName, o.addresses(), time.Now()); err != nil {
 		return nil, fmt.Errorf("certificates: %w", err)
 	}
 	if err := fillState(ctx, store, dir, o.Password); err != nil {
@@ -125,6 +126,17 @@ func (o *InitOptions) config() (*Config, error) {
 	return &Config{
 		APIVersion: APIVersion, Kind: Kind, DataDir: dir, Agent: AgentConfig{NodeName: node}, Network: NetworkConfig{Bridges: o.Bridges},
 	}, nil
+}
+
+// addresses are those that the host gets by gpved itself.
+func (o *InitOptions) addresses() []string {
+	var list []string
+	for _, b := range o.Bridges {
+		if prefix, err := netip.ParsePrefix(b.CIDR); err == nil { // it has been checked with the configuration
+			list = append(list, prefix.Addr().String())
+		}
+	}
+	return list
 }
 
 // vacant refuses a folder that is a data directory, or somebody else's.

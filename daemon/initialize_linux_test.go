@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,6 +52,9 @@ func TestInitTwiceChangesNothing(t *testing.T) {
 	cfg, err := LoadConfig(filepath.Join(dir, ConfigFile), dir)
 	require.NoError(t, err)
 	require.Equal(t, o.Bridges, cfg.Network.Bridges)
+	shown, err := tls.LoadX509KeyPair(pki{pkiPath(dir)}.cert(), pki{pkiPath(dir)}.key())
+	require.NoError(t, err)
+	require.NoError(t, shown.Leaf.VerifyHostname("10.0.0.1"), "or the first start after the bridge is there shows another certificate than clients have pinned")
 
 	before := tree(t, dir)
 	_, err = Init(t.Context(), o)

@@ -36,8 +36,9 @@ const (
 	serverLife = 2 * 365 * 24 * time.Hour
 )
 
-// ensure makes the files unless there is a certificate with its key, which may be the operator's own.
-func (p pki) ensure(node string, now time.Time) error {
+// ensure makes the files, for the host's names and addresses and more of them to come, unless there is a certificate with its key,
+// which may be the operator's own.
+func (p pki) ensure(node string, more []string, now time.Time) error {
 	if _, err := tls.LoadX509KeyPair(p.cert(), p.key()); err == nil {
 		return nil
 	}
@@ -45,7 +46,7 @@ func (p pki) ensure(node string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return p.create(node, names, now)
+	return p.create(node, append(names, more...), now)
 }
 
 // create makes a certificate authority and a server certificate for the names. The private keys are 0600.

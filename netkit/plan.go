@@ -118,6 +118,9 @@ func (p *planner) link(w Link) error {
 	switch {
 	case there && w.Kind == "":
 		w.Kind = h.Kind
+		if w.Tap == (Tap{}) { // who names no kind does not mean another tap
+			w.Tap = h.Tap
+		}
 		if err := w.checkKind(); err != nil {
 			return err
 		}

@@ -32,6 +32,11 @@ func TestPlan(t *testing.T) {
 			want: []netkit.Link{with(tap, func(l *netkit.Link) { l.Tap.Owner = 8; l.MTU = 0 })},
 			plan: "tap7i0 delete\ncreate tun tap7i0\ntap7i0 master vmbr1\ntap7i0 up",
 		},
+		"who names no kind leaves the tap as it is": {
+			have: []netkit.Link{bridge, with(tap, func(l *netkit.Link) { l.Up = false })},
+			want: []netkit.Link{{Name: "tap7i0", Up: true, Master: "vmbr1"}},
+			plan: "tap7i0 up",
+		},
 		"leave the bridge, go down, new MAC": {
 			have: []netkit.Link{bridge, tap},
 			want: []netkit.Link{with(tap, func(l *netkit.Link) {

@@ -28,6 +28,10 @@ type Cluster struct {
 	Monitor  string // HOST:PORT
 }
 
+// An image that a killed client had open counts as open until its watch times out: 30 seconds by default, since clients give a
+// sign of life every five. Here both are short. Clients learn theirs from the monitor, whatever configuration they have.
+const watchTimeout, clientTick = "6", "1" // seconds
+
 // Tools are the programs that a cluster needs.
 var Tools = []string{"ceph-mon", "ceph-mgr", "ceph-osd", "ceph-authtool", "monmaptool", "ceph", "rbd"}
 
@@ -74,7 +78,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	s.run("ceph-mon", "--mkfs", "-i", "a", "--monmap", in("monmap"), "--keyring", in("mon.keyring"))
 	s.copy(in("mon.keyring"), in("mon/keyring"))
 	s.run("ceph-mon", "-i", "a")
-	s.run("ceph", "-s")
+	s.run("ceph", "config", "set", "client", "objecter_tick_interval", clientTick)
 	s.run("ceph", "auth", "get-or-create", "mgr.x", "mon", "allow profile mgr", "osd", "allow *", "mds", "allow *", "-o", in("mgr.x.keyring"))
 	s.run("ceph-mgr", "-i", "x")
 	s.run("ceph", "osd", "new", osd)
@@ -88,7 +92,7 @@ func (c *Cluster) start(ctx context.Context) error {
 }
 
 func (c *Cluster) conf(fsid string) string {
-	return strings.NewReplacer("DIR", c.Dir, "FSID", fsid, "MONITOR", c.Monitor).Replace(`[global]
+	return strings.NewReplacer("DIR", c.Dir, "FSID", fsid, "MONITOR", c.Monitor, "WATCH", watchTimeout).Replace(`[global]
 fsid = FSID
 mon_host = v1:MONITOR
 mon_initial_members = a
@@ -114,11 +118,13 @@ mgr_initial_modules =
 mgr_standby_modules = false
 [mon.a]
 mon_data = DIR/mon
+paxos_propose_interval = 0.02
 [mgr.x]
 mgr_data = DIR/mgr
 [osd.0]
 osd_data = DIR/osd
 osd_objectstore = memstore
+osd_client_watch_timeout = WATCH
 memstore_device_bytes = 2147483648
 [client]
 admin_socket =

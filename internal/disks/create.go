@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/turtacn/go-proxmox/internal/hostdisk"
 	"github.com/turtacn/go-proxmox/internal/task"
 	"github.com/turtacn/go-proxmox/internal/volume"
 )
@@ -98,7 +99,7 @@ func (s *Service) finishDrop(ctx context.Context, op *task.Op, p *dropParams, de
 			err = s.wipe(ctx, op, f)
 		}
 		if err == nil && f.part != nil { // the disk that was given, if this was all of it
-			if whole, wholeErr := s.toWipe(ctx, f.disk.Path); wholeErr == nil && len(whole.disk.Partitions) == 1 {
+			if whole, wholeErr := s.toWipe(ctx, f.disk.Path); wholeErr == nil && allOf(whole.disk, f.path) {
 				err = s.wipe(ctx, op, whole)
 			}
 		}
@@ -107,4 +108,14 @@ func (s *Service) finishDrop(ctx context.Context, op *task.Op, p *dropParams, de
 		}
 	}
 	return first
+}
+
+// allOf reports whether a partition is all that is on its disk. ZFS, given a whole disk, sets some of it aside as well.
+func allOf(disk *hostdisk.Disk, partition string) bool {
+	for _, p := range disk.Partitions {
+		if p.Path != partition && p.Used != "ZFS reserved" {
+			return false
+		}
+	}
+	return true
 }

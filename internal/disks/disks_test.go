@@ -142,7 +142,7 @@ func (h *host) task(text string, err error) string {
 	require.NoError(h.t, err)
 	id, err := upid.Parse(text)
 	require.NoError(h.t, err)
-	ctx, cancel := context.WithTimeout(root(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(root(), 2*time.Minute) // a lab zeroes slowly
 	defer cancel()
 	st, err := h.tasks.Wait(ctx, id)
 	require.NoError(h.t, err)

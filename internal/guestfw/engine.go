@@ -3,7 +3,6 @@ package guestfw
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +42,8 @@ func (s *Service) Run(ctx context.Context) error {
 // engine is the one goroutine that changes the kernel's rules. Its fields are its own.
 type engine struct {
 	s *Service
+
+	compiler firewall.Compiler // the configurations are those of parsedFiles, which never change
 
 	node    firewall.Node
 	applied *world // that the kernel holds, nil before the first
@@ -189,7 +190,7 @@ func (e *engine) outside(ctx context.Context, w *world) (changed bool) {
 		node, err := s.o.Facts(ctx)
 		if err != nil {
 			s.log.Warn("firewall: addresses of the node", "err", err)
-		} else if !sameNode(node, e.node) {
+		} else if !node.Equal(e.node) {
 			e.node, changed = node, true
 		}
 	}
@@ -207,7 +208,7 @@ func (e *engine) apply(ctx context.Context, w *world) error {
 		e.outside(ctx, w) // nobody looked while it was off
 		w.Node = e.node
 	}
-	rs := w.Compile()
+	rs := e.compiler.Compile(&w.World)
 	// A port that nothing is known of must not be open.
 	if err := e.closeUnknown(ctx, w); err != nil {
 		e.fail(err)
@@ -344,10 +345,4 @@ func (s *Service) forgetGone(w *world) {
 		place, ok := placeOf(p)
 		return ok && (place.level != firewall.Guest || here[place.guest])
 	})
-}
-
-// sameNode compares what Facts told.
-func sameNode(a, b firewall.Node) bool {
-	return slices.Equal(a.Addrs, b.Addrs) && a.LocalNetwork == b.LocalNetwork && maps.Equal(a.AltNames, b.AltNames) &&
-		slices.Equal(a.Corosync.Links, b.Corosync.Links) && a.Corosync.Multicast == b.Corosync.Multicast
 }

@@ -3,6 +3,7 @@ package guestfw
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,10 @@ func TestFollowsTheStore(t *testing.T) {
 	s.guest(101, guardedNC)
 	s.put(GuestKey(101), guestOn)
 	s.until(func(rs *firewall.Ruleset) bool { return hasChain(rs, "tap101i0-in") })
+	before := s.k.last()
+	s.put(GuestKey(101), guestOn+"\n[RULES]\nIN ACCEPT -p tcp -dport 4711\n")
+	s.until(func(rs *firewall.Ruleset) bool { return strings.Contains(rs.String(), "4711") })
+	require.Same(t, chain(before, "tap100i0-in"), chain(s.k.last(), "tap100i0-in"), "one guest's rules are no work for another's")
 	s.put(GuestKey(100), "[OPTIONS]\nenable: 0\n")
 	s.until(func(rs *firewall.Ruleset) bool { return !hasChain(rs, "tap100i0-in") && hasChain(rs, "tap101i0-in") })
 	s.put(inventory.Key(101), string(inventory.Encode("elsewhere", guardedNC)))

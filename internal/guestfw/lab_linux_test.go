@@ -30,7 +30,8 @@ import (
 
 // lab is a node with a bridge in a namespace, and machines in namespaces of their own that are its ports.
 type lab struct {
-	t     *testing.T
+	t     testing.TB
+	name  string // of the node
 	node  *netkit.NS
 	store cluster.Store
 	log   string
@@ -38,8 +39,13 @@ type lab struct {
 
 func newLab(t *testing.T) *lab {
 	need.Root(t)
-	l := &lab{t: t, store: memstore.New(), log: filepath.Join(t.TempDir(), "fw.log")}
-	t.Cleanup(func() { l.store.Close() })
+	store := memstore.New()
+	t.Cleanup(func() { store.Close() })
+	return newNode(t, node, store)
+}
+
+func newNode(t *testing.T, name string, store cluster.Store) *lab {
+	l := &lab{t: t, name: name, store: store, log: filepath.Join(t.TempDir(), "fw.log")}
 	l.node = l.namespace()
 	need.That(t, "nf_conntrack_bridge", l.filters(), "connection tracking, names and rejecting on bridges")
 	l.in(l.node, func(h *netlink.Handle) {
@@ -47,6 +53,7 @@ func newLab(t *testing.T) *lab {
 		require.NoError(t, h.LinkAdd(br))
 		require.NoError(t, h.LinkSetUp(br))
 	})
+	l.put("/pve/nodes/"+name+"/host.fw", "[OPTIONS]\nenable: 0\n")
 	return l
 }
 
@@ -87,28 +94,38 @@ func (l *lab) in(ns *netkit.NS, fn func(h *netlink.Handle)) {
 // whoever calls brings it up.
 func (l *lab) machine(port, mac, cidr string) *netkit.NS {
 	ns := l.namespace()
+	l.attach(port, ns, "eth0", mac)
+	l.address(ns, "eth0", cidr)
+	return ns
+}
+
+// attach connects device of a namespace with a port of the bridge.
+func (l *lab) attach(port string, ns *netkit.NS, device, mac string) {
 	f, err := os.Open(ns.Path())
 	require.NoError(l.t, err)
 	defer f.Close()
 	hw, err := net.ParseMAC(mac)
 	require.NoError(l.t, err)
 	l.in(l.node, func(h *netlink.Handle) {
-		require.NoError(l.t, h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: "eth0", PeerHardwareAddr: hw, PeerNamespace: netlink.NsFd(f.Fd())}))
+		require.NoError(l.t, h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: device, PeerHardwareAddr: hw, PeerNamespace: netlink.NsFd(f.Fd())}))
 		v, err := h.LinkByName(port)
 		require.NoError(l.t, err)
 		br, err := h.LinkByName("vmbr0")
 		require.NoError(l.t, err)
 		require.NoError(l.t, h.LinkSetMaster(v, br))
 	})
+}
+
+// address gives a device an address and brings it up.
+func (l *lab) address(ns *netkit.NS, device, cidr string) {
 	l.in(ns, func(h *netlink.Handle) {
-		eth, err := h.LinkByName("eth0")
+		eth, err := h.LinkByName(device)
 		require.NoError(l.t, err)
 		a, err := netlink.ParseAddr(cidr)
 		require.NoError(l.t, err)
 		require.NoError(l.t, h.AddrAdd(eth, a))
 		require.NoError(l.t, h.LinkSetUp(eth))
 	})
-	return ns
 }
 
 func (l *lab) up(port string) {
@@ -116,6 +133,29 @@ func (l *lab) up(port string) {
 		v, err := h.LinkByName(port)
 		require.NoError(l.t, err)
 		require.NoError(l.t, h.LinkSetUp(v))
+	})
+}
+
+// cable connects the bridges of two nodes.
+func (l *lab) cable(other *lab) {
+	l.attach("eth8", other.node, "eth8", "02:00:00:00:00:88")
+	l.up("eth8")
+	l.in(other.node, func(h *netlink.Handle) {
+		eth, err := h.LinkByName("eth8")
+		require.NoError(l.t, err)
+		br, err := h.LinkByName("vmbr0")
+		require.NoError(l.t, err)
+		require.NoError(l.t, h.LinkSetMaster(eth, br))
+		require.NoError(l.t, h.LinkSetUp(eth))
+	})
+}
+
+// remove deletes a port, and with it the device at its other end.
+func (l *lab) remove(port string) {
+	l.in(l.node, func(h *netlink.Handle) {
+		v, err := h.LinkByName(port)
+		require.NoError(l.t, err)
+		require.NoError(l.t, h.LinkDel(v))
 	})
 }
 
@@ -129,7 +169,7 @@ func (l *lab) daemon() (s *Service, stop func()) {
 	c, err := firewall.Dial(l.t.Context(), l.node)
 	require.NoError(l.t, err)
 	s = New(Options{
-		Node: node, Store: l.store, Kernel: c, LogFile: l.log,
+		Node: l.name, Store: l.store, Kernel: c, LogFile: l.log,
 		Facts:   Facts(l.node, func() string { return "" }),
 		Sysctls: Sysctls(l.node),
 		Packets: func(ctx context.Context) (PacketSource, error) { return nflog.Listen(ctx, l.node, 0) },
@@ -228,8 +268,8 @@ func says(t *testing.T, c net.Conn, word string) {
 	require.Equal(t, word, string(got))
 }
 
-// TestThreat49_FirewalledGuest probes a guest's closed ports every millisecond from before it is there until after the daemon's
-// restart, while a connection that is allowed goes on.
+// TestThreat49_FirewalledGuest probes a guest's closed port every millisecond from before the guest is there, through its start,
+// changes of its rules, a restart of the daemon and a move to another node, while connections that are allowed go on.
 func TestThreat49_FirewalledGuest(t *testing.T) {
 	l := newLab(t)
 	ctx := t.Context()
@@ -238,7 +278,6 @@ func TestThreat49_FirewalledGuest(t *testing.T) {
 	l.put(clusterKey, onText)
 	l.put(inventory.Key(100), string(inventory.Encode(node, "net0: virtio=02:00:00:00:00:10,bridge=vmbr0,firewall=1\n")))
 	l.put(GuestKey(100), "[OPTIONS]\nenable: 1\nlog_level_in: info\n\n[RULES]\nIN ACCEPT -p tcp -dport 80\n")
-	l.put("/pve/nodes/"+node+"/host.fw", "[OPTIONS]\nenable: 0\n")
 	s, stop := l.daemon()
 
 	// The start of the guest, as hostnet does it: close, make, open, up. Here it is up before it is opened.
@@ -280,7 +319,31 @@ func TestThreat49_FirewalledGuest(t *testing.T) {
 	says(t, flow, "adopted")
 	c, err := l.dial(out, "192.0.2.10:81", 5*time.Second)
 	require.NoError(t, err)
-	c.Close()
+	defer c.Close()
+	says(t, c, "before the move")
+
+	// It moves as a migration does: its port on the other node is there, up, and closed, as long as the guest is not that node's.
+	target := newNode(t, "beta", l.store)
+	l.cable(target)
+	there, stopThere := target.daemon()
+	require.NoError(t, there.Close(ctx, "tap100i0"))
+	target.attach("tap100i0", guest, "eth1", "02:00:00:00:00:10")
+	target.up("tap100i0")
+	require.ErrorContains(t, there.Open(ctx, "tap100i0"), "stays closed")
+	says(t, c, "not yet moved")
+	l.remove("tap100i0") // takes the device away from the guest; the other one comes to life
+	l.address(guest, "eth1", "192.0.2.10/24")
+	_, err = l.dial(out, "192.0.2.10:81", 500*time.Millisecond)
+	require.Error(t, err, "the other node does not know the guest's rules yet")
+	l.put(inventory.Key(100), string(inventory.Encode("beta", "net0: virtio=02:00:00:00:00:10,bridge=vmbr0,firewall=1\n")))
+	require.NoError(t, there.Open(ctx, "tap100i0"))
+	require.NoError(t, s.Forget(ctx, "tap100i0"))
+	says(t, c, "moved") // its rule lets it pass, also where the connection was not seen to begin
+	fresh, err := l.dial(out, "192.0.2.10:81", 5*time.Second)
+	require.NoError(t, err)
+	fresh.Close()
+	_, err = l.dial(out, "192.0.2.10:80", 500*time.Millisecond)
+	require.Error(t, err, "what is forbidden here is so there")
 	require.Greater(t, sent(), 100)
 	quiet()
 
@@ -298,8 +361,9 @@ func TestThreat49_FirewalledGuest(t *testing.T) {
 	}
 
 	// The guest goes; its port is forgotten and its rules go with its record.
-	require.NoError(t, s.Forget(ctx, "tap100i0"))
+	require.NoError(t, there.Forget(ctx, "tap100i0"))
 	_, err = l.store.Txn(ctx, append(DropParts(100), cluster.Delete(inventory.Key(100)))...)
 	require.NoError(t, err)
+	stopThere()
 	stop()
 }

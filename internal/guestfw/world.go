@@ -123,7 +123,7 @@ func (w *world) on() bool { return w.Cluster.Enabled(w.Now) }
 // same tells whether o gives the same ruleset. Files are compared by what they were read into, which is one value for each
 // revision.
 func (w *world) same(o *world) bool {
-	return w.Cluster == o.Cluster && w.Host == o.Host && w.on() == o.on() && sameNode(w.Node, o.Node) && slices.Equal(w.unknown, o.unknown) &&
+	return w.Cluster == o.Cluster && w.Host == o.Host && w.on() == o.on() && w.Node.Equal(o.Node) && slices.Equal(w.unknown, o.unknown) &&
 		slices.EqualFunc(w.Guests, o.Guests, func(a, b firewall.GuestConfig) bool {
 			return a.ID == b.ID && a.Config == b.Config && slices.EqualFunc(a.NICs, b.NICs, func(x, y firewall.NIC) bool {
 				return x.Number == y.Number && x.Bridge == y.Bridge && x.VLAN == y.VLAN && x.Firewall == y.Firewall && bytes.Equal(x.MAC, y.MAC)

@@ -194,11 +194,14 @@ const (
 	openNC    = "net0: virtio=02:00:00:00:00:01,bridge=vmbr0\n"
 )
 
-func hasChain(rs *firewall.Ruleset, name string) bool {
+func hasChain(rs *firewall.Ruleset, name string) bool { return chain(rs, name) != nil }
+
+// chain is one of the guests' table, nil if it is not there.
+func chain(rs *firewall.Ruleset, name string) *firewall.Chain {
 	t, ok := rs.Table(firewall.GuestTable)
 	if !ok {
-		return false
+		return nil
 	}
-	_, ok = t.Chain(name)
-	return ok
+	ch, _ := t.Chain(name)
+	return ch
 }

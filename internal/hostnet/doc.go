@@ -9,7 +9,8 @@
 // a task: the kernel is changed by a plan, then the task waits until a request of a logged-in client gets through to the node
 // ([Service.Confirm]), and only then does the new file take the place of the old one, in one rename. Without such a request,
 // after an error, or when gpved is killed meanwhile, the kernel is brought back to what it was, from the task's journal; the
-// pending file stays. So the file in use, which the host's own tools read at boot, is always one that the node could be reached with.
+// pending file stays. So the file in use, which the host's own tools read at boot, is one that the node could be reached with.
+// A restart of the host puts a pending configuration in force without asking ([Service.CommitAfterBoot]), as Proxmox VE does.
 //
 // What needs a shell or a DHCP client (up and down commands, method dhcp) is left to the host's tools at the next boot, and
 // the task warns about it. Open vSwitch is not applied to a running node. Links that no file mentions are never touched.

@@ -119,6 +119,9 @@ func (s *Service) edit(ctx context.Context, change func(f *interfaces.File) erro
 	if err != nil {
 		return call.Errorf("%w", err)
 	}
+	if err := s.noteStaged(text); err != nil {
+		return err
+	}
 	return atomicfile.Write(s.pendingFile(), []byte(text), fileMode)
 }
 

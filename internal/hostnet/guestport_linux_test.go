@@ -254,3 +254,21 @@ func TestTagBridgeOverAnUplink(t *testing.T) {
 	guest.Expect(is("in"))
 	neighbour.Quiet(200*time.Millisecond, is("in"))
 }
+
+// TestFullBridge: the kernel gives a bridge 1024 ports, of which it uses 1023. The guest after them is told so.
+func TestFullBridge(t *testing.T) {
+	s, h := node(t, hostnet.Options{}, bridge("vmbr0", nil))
+	var others []netkit.Link
+	for i := range 1023 {
+		others = append(others, netkit.Link{Name: fmt.Sprintf("m%d", i), Kind: netkit.KindTap, Master: "vmbr0"})
+	}
+	h.Apply(others...)
+	err := s.CreatePort(t.Context(), hostnet.Port{Name: "tap100i0", Bridge: "vmbr0"})
+	require.ErrorIs(t, err, netkit.ErrBridgeFull)
+	_, public := errors.AsType[*call.Error](err)
+	require.True(t, public)
+	require.EqualError(t, err, "bridge 'vmbr0' has no port left for tap100i0: the bridge is full: the kernel gives one at most 1023 ports")
+	require.NoError(t, s.DeletePort(t.Context(), "tap100i0"))
+	h.Remove("m7")
+	require.NoError(t, s.CreatePort(t.Context(), hostnet.Port{Name: "tap100i0", Bridge: "vmbr0"}))
+}

@@ -58,7 +58,7 @@ func (s *Service) CreatePort(ctx context.Context, p Port) error {
 	if err := s.guard.Close(ctx, p.Name); err != nil {
 		return err
 	}
-	// Down until it is whole and guarded. One that is there already keeps its state: the guard holds it closed.
+	// Down until it is whole and guarded, also one that is there already.
 	tap := &links[len(links)-1]
 	up := tap.Up
 	tap.Up = false

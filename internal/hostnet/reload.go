@@ -140,7 +140,7 @@ func (s *Service) dropApplied(ctx context.Context, text string) error {
 	return os.Remove(s.pendingFile())
 }
 
-// undoReload brings the kernel back to what it was. Guests' taps that have gone meanwhile are not made again.
+// undoReload brings the kernel back to what it was.
 func (s *Service) undoReload(ctx context.Context, op *task.Op, data json.RawMessage) error {
 	var f former
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -148,6 +148,12 @@ func (s *Service) undoReload(ctx context.Context, op *task.Op, data json.RawMess
 	}
 	s.changes.Lock()
 	defer s.changes.Unlock()
+	return s.restore(ctx, f, func(step netkit.Step) { op.Logf("back: %s", step) })
+}
+
+// restore brings the kernel back to what it was; whoever calls it holds changes. Guests' taps that have gone meanwhile are not
+// made again.
+func (s *Service) restore(ctx context.Context, f former, tell func(netkit.Step)) error {
 	have, err := s.conn.State(ctx)
 	if err != nil {
 		return err
@@ -160,7 +166,7 @@ func (s *Service) undoReload(ctx context.Context, op *task.Op, data json.RawMess
 		return err
 	}
 	for _, step := range steps {
-		op.Logf("back: %s", step)
+		tell(step)
 	}
 	return s.conn.Apply(ctx, steps)
 }

@@ -32,6 +32,7 @@ type rig struct {
 	s           *Service
 	tasks       *task.Engine
 	stop        func()
+	boot        Boot
 }
 
 const (
@@ -62,7 +63,7 @@ func (r *rig) start(confirm time.Duration) {
 	var err error
 	r.tasks, err = task.New(r.store, task.Options{Node: "alpha", LogDir: filepath.Join(r.dir, "log")})
 	require.NoError(r.t, err)
-	r.s, err = New(Options{Conn: r.host.Conn, InterfacesFile: r.file(), Node: "alpha", Tasks: r.tasks, ConfirmTime: confirm})
+	r.s, err = New(Options{Conn: r.host.Conn, InterfacesFile: r.file(), Node: "alpha", Tasks: r.tasks, ConfirmTime: confirm, Boot: r.boot})
 	require.NoError(r.t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -30,6 +30,8 @@ type Options struct {
 	// ConfirmTime is how long a new configuration waits for a request that shows that the node can be reached; 0 is
 	// DefaultConfirmTime, and a negative one keeps it unconfirmed.
 	ConfirmTime time.Duration
+	// Boot is the host's present one. Without its ID a staged configuration is never put in force by a restart of the host.
+	Boot Boot
 	// OpenVSwitch tells whether its tools are installed; nil looks for ovs-vsctl in PATH.
 	OpenVSwitch func() bool
 	Logger      *slog.Logger // nil discards
@@ -45,6 +47,7 @@ type Service struct {
 	tasks   *task.Engine
 	guard   PortGuard
 	confirm time.Duration
+	boot    Boot
 	ovs     func() bool
 	log     *slog.Logger
 	links   func(context.Context) ([]netkit.Link, error) // of the host
@@ -64,7 +67,7 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		conn: o.Conn, bridges: o.Bridges, file: o.InterfacesFile, node: o.Node, access: o.Access, tasks: o.Tasks, guard: o.Guard,
-		confirm: o.ConfirmTime, ovs: o.OpenVSwitch, log: o.Logger, fail: func(context.Context, string) {},
+		confirm: o.ConfirmTime, boot: o.Boot, ovs: o.OpenVSwitch, log: o.Logger, fail: func(context.Context, string) {},
 	}
 	if s.guard == nil {
 		s.guard = noGuard{}

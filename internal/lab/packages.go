@@ -26,6 +26,8 @@ var packages = []entry{
 	{"storage/lvm", "all"},
 	{"storage/nfs", "all"},
 	{"storage/iscsi", "all"},
+	{"examples/04-storage", "all"},
+	{"internal/disks", "all"},
 	{"netkit", "root,nft,ip"},
 	{"netkit/firewall", "root,nft,ip"},
 	{"internal/guestfw", "root,nft,ip"},

@@ -92,7 +92,7 @@ func (s *Service) Usage(ctx context.Context, c *Config) (storage.Usage, bool) {
 	if err != nil {
 		return storage.Usage{}, false
 	}
-	u, err := s.ask(ctx, m)
+	u, err := s.known(ctx, m)
 	if err != nil {
 		return storage.Usage{}, false
 	}

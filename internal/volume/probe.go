@@ -3,10 +3,13 @@ package volume
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/turtacn/go-proxmox/storage"
+	"github.com/turtacn/go-proxmox/storage/volid"
 )
 
 // probe is what is known of whether a storage answers.
@@ -79,7 +82,7 @@ func (s *Service) startProbe(ctx context.Context, m *mounted) <-chan struct{} {
 	p.running, p.started = done, s.opts.Clock()
 	ctx = context.WithoutCancel(ctx) // the answer is for all who ask
 	s.probes.Go(func() {
-		usage, err := look(ctx, m.driver)
+		usage, err := s.look(ctx, m)
 		p.mu.Lock()
 		p.usage, p.err, p.at, p.running = usage, err, s.opts.Clock(), nil
 		sweep := err == nil && !p.swept
@@ -108,13 +111,42 @@ func (s *Service) sweep(ctx context.Context, m *mounted, st storage.Sweeper) {
 	}
 }
 
-func look(ctx context.Context, d storage.Driver) (storage.Usage, error) {
-	if a, ok := storage.As[storage.Activator](d); ok {
+// look activates a storage and asks for its usage. One that another machine serves gets a time in which to answer; where the
+// kernel would hold whoever waits for it, Options.Probe waits in place of this process.
+func (s *Service) look(ctx context.Context, m *mounted) (storage.Usage, error) {
+	cfg := storage.Config{ID: m.ID, Type: m.Type, Options: m.Options}
+	if ServedElsewhere(cfg) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, probePatience*s.opts.ProbeTimeout)
+		defer cancel()
+		if s.opts.Probe != nil && (m.Type == "nfs" || m.Type == "dir") { // the other types ask programs, which die with ctx
+			return s.opts.Probe(ctx, cfg)
+		}
+	}
+	if a, ok := storage.As[storage.Activator](m.driver); ok {
 		if err := a.Activate(ctx); err != nil {
 			return storage.Usage{}, err
 		}
 	}
-	return d.Usage(ctx)
+	return m.driver.Usage(ctx)
+}
+
+// probePatience is how many times the ProbeTimeout, after which a storage counts as not answering, a probe may take until it is
+// ended: mounting and logging in take their time.
+const probePatience = 12
+
+// ServedElsewhere reports whether a storage depends on another machine, which may fall silent. A folder does if it is marked as
+// shared, or has to be a mount point.
+func ServedElsewhere(cfg storage.Config) bool {
+	switch cfg.Type {
+	case "nfs", "rbd", "iscsi", "iscsidirect":
+		return true
+	case "dir":
+		o := volid.Storage{Options: cfg.Options}
+		mount := strings.ToLower(o.Options["is_mountpoint"])
+		return o.Bool("shared") || !slices.Contains([]string{"", "0", "no", "off", "false"}, mount)
+	}
+	return false
 }
 
 // state returns the last result and when it came, never for the zero time; hung says that the present probe is beyond its deadline.
@@ -149,6 +181,16 @@ func (s *Service) ask(ctx context.Context, m *mounted) (storage.Usage, error) {
 	}
 	u, _, _, err = m.probe.state(s.opts.Clock(), s.opts.ProbeTimeout)
 	return u, err
+}
+
+// known is ask for those who only show what is: that a storage does not answer is news for one interval.
+func (s *Service) known(ctx context.Context, m *mounted) (storage.Usage, error) {
+	now := s.opts.Clock()
+	_, at, _, err := m.probe.state(now, s.opts.ProbeTimeout)
+	if err != nil && !at.IsZero() && now.Sub(at) <= s.opts.ProbeInterval {
+		return storage.Usage{}, err
+	}
+	return s.ask(ctx, m)
 }
 
 // usable returns the public error of a storage that does not answer.

@@ -23,18 +23,21 @@ import (
 
 // Options of New. The zero value of each field is the documented default.
 type Options struct {
-	Node          string                // name of this node; required
-	LocalPath     string                // folder of the built-in storage local; default /var/lib/vz
-	Tools         hosttool.Runner       // the host's programs; default hosttool.Host
-	PrivDir       string                // where passwords and keys are written for the drivers' programs; default: nowhere
-	Tool          *qimg.Tool            // for copies; default qimg.New(nil)
-	ProbeInterval time.Duration         // between two looks at a storage; default 10 s
-	ProbeTimeout  time.Duration         // after which a storage that does not answer is inactive; default 5 s
-	RoomBytes     int64                 // of one download at most; default: what the storage has
-	FetchAllowed  func(netip.Addr) bool // where downloads may connect to; default: not the host itself, its link or groups
-	MaxCopies     int                   // copies of whole volumes at the same time; default 4
-	Clock         func() time.Time      // default time.Now
-	Logger        *slog.Logger          // nil discards
+	Node          string          // name of this node; required
+	LocalPath     string          // folder of the built-in storage local; default /var/lib/vz
+	Tools         hosttool.Runner // the host's programs; default hosttool.Host
+	PrivDir       string          // where passwords and keys are written for the drivers' programs; default: nowhere
+	Tool          *qimg.Tool      // for copies; default qimg.New(nil)
+	ProbeInterval time.Duration   // between two looks at a storage; default 10 s
+	ProbeTimeout  time.Duration   // after which a storage that does not answer is inactive; default 5 s
+	// Probe activates a storage and asks for its usage in place of the driver, where the driver would do so by calls to the
+	// kernel about files that another machine serves: such calls may never return. It does, soon after ctx ends. nil: the driver.
+	Probe        func(ctx context.Context, cfg storage.Config) (storage.Usage, error)
+	RoomBytes    int64                 // of one download at most; default: what the storage has
+	FetchAllowed func(netip.Addr) bool // where downloads may connect to; default: not the host itself, its link or groups
+	MaxCopies    int                   // copies of whole volumes at the same time; default 4
+	Clock        func() time.Time      // default time.Now
+	Logger       *slog.Logger          // nil discards
 }
 
 // Access answers questions about permissions and changes them; *access.Service does.

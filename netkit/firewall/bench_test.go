@@ -32,6 +32,12 @@ func largeWorld(tb testing.TB, guests, addresses int) *World {
 	return w
 }
 
+// nodeRule is one of many rules that share a map.
+func nodeRule(n int) *Rule {
+	return &Rule{Type: "in", Action: [...]string{"ACCEPT", "DROP"}[n%2], Enable: true, Proto: "tcp",
+		Source: fmt.Sprintf("172.%d.%d.0/28", 16+n>>8, n&255), Dport: fmt.Sprint(1 + n%3000)}
+}
+
 // BenchmarkCompile has 10,000 rules in 1,000 guests, and 100,000 elements of a set.
 func BenchmarkCompile(b *testing.B) {
 	w := largeWorld(b, 1000, 100000)

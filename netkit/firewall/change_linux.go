@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -77,11 +78,13 @@ func (c *Conn) change(ctx context.Context, want []*Table, names ...string) (Step
 		}
 		steps := plan(have, want, names...)
 		if len(steps) == 0 {
+			have.recognise(want)
 			return nil, nil
 		}
 		err = c.carryOut(ctx, have, steps, want, names)
 		switch {
 		case err == nil:
+			c.have.state.recognise(want)
 			return steps, nil
 		case errors.Is(err, unix.ERESTART):
 			continue // somebody was faster
@@ -104,11 +107,14 @@ func (c *Conn) carryOut(ctx context.Context, have *State, steps Steps, want []*T
 	if after, err := c.generation(ctx); err != nil {
 		return err
 	} else if after == following(gen) {
-		if err := c.verify(ctx, steps); err != nil {
-			return err
+		failed := c.verify(ctx, steps)
+		if failed == nil {
+			c.have = held{after, have.after(steps)}
+			return nil
 		}
-		c.have = held{after, have.after(steps)}
-		return nil
+		if now, err := c.generation(ctx); err != nil || now == after {
+			return failed
+		}
 	}
 	// Somebody else has changed something since.
 	now, err := c.current(ctx)
@@ -153,6 +159,9 @@ func (c *Conn) verify(ctx context.Context, steps Steps) error {
 		return err
 	}
 	defer nft.CloseLasting()
+	if err := c.verifyRules(steps); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, s := range steps {
 		if err := ctx.Err(); err != nil {
@@ -160,14 +169,6 @@ func (c *Conn) verify(ctx context.Context, steps Steps) error {
 		}
 		t := &nftables.Table{Name: s.Table.Name, Family: s.Table.family()}
 		switch {
-		case s.Change == SetRules && len(s.Chain.Rules) > 0:
-			tags, err := readTags(nft, t, s.Chain.Name)
-			if err != nil {
-				return err
-			}
-			if !slices.Equal(tags, s.Chain.tags()) {
-				return fmt.Errorf("%w: %v", ErrUnverified, s)
-			}
 		case !s.Set.fills(s.Change):
 		case len(s.Elements) > sampleAbove || len(s.Set.Elements) > sampleAbove:
 			if err := sample(nft, t, s); err != nil {
@@ -186,6 +187,43 @@ func (c *Conn) verify(ctx context.Context, steps Steps) error {
 			if len(planElements(have.Elements, s.Table, s.Set)) > 0 {
 				return fmt.Errorf("%w: %v", ErrUnverified, s)
 			}
+		}
+	}
+	return nil
+}
+
+// wholeTable is how many chains make it cheaper to read all rules of a table.
+const wholeTable = 8
+
+// verifyRules reads the rules back that steps have set.
+func (c *Conn) verifyRules(steps Steps) error {
+	chains := map[string]int{}
+	for _, s := range steps {
+		if s.Change == SetRules {
+			chains[s.Table.Name]++
+		}
+	}
+	whole := map[string]map[string][]string{}
+	for _, s := range steps {
+		if s.Change != SetRules || len(s.Chain.Rules) == 0 {
+			continue
+		}
+		tags := whole[s.Table.Name]
+		if tags == nil {
+			only := s.Chain.Name
+			if chains[s.Table.Name] > wholeTable {
+				only = ""
+			}
+			var err error
+			if tags, err = c.ruleTags(s.Table.family(), s.Table.Name, only); err != nil {
+				return err
+			}
+			if only == "" {
+				whole[s.Table.Name] = tags
+			}
+		}
+		if !slices.Equal(tags[s.Chain.Name], s.Chain.tags()) {
+			return fmt.Errorf("%w: %v", ErrUnverified, s)
 		}
 	}
 	return nil
@@ -214,19 +252,38 @@ func sample(nft *nftables.Conn, t *nftables.Table, s Step) error {
 		if i+sampleEvery >= len(s.Elements) {
 			e = s.Elements[len(s.Elements)-1]
 		}
-		there, err := holds(nft, set, s.Set, e)
+		want, wanted := s.Set.at(e.Key)
+		if s.Change != DeleteElements {
+			want, wanted = e, true
+		}
+		there, err := holds(nft, set, s.Set, e, want.Verdict)
 		if err != nil {
 			return err
 		}
-		if there != (s.Change != DeleteElements) {
+		if there != wanted {
 			return fmt.Errorf("%w: %v", ErrUnverified, s)
 		}
 	}
 	return nil
 }
 
-// holds asks for one element.
-func holds(nft *nftables.Conn, set *nftables.Set, s *Set, e Element) (bool, error) {
+// at is the wanted element that the kernel would name when it is asked for one with a key. Of a range of one field it knows
+// the begin.
+func (s *Set) at(key []Span) (Element, bool) {
+	i, ok := slices.BinarySearchFunc(s.Elements, key, func(e Element, key []Span) int {
+		if s.Interval && len(key) == 1 {
+			return strings.Compare(e.Key[0].Lo, key[0].Lo)
+		}
+		return compareKeys(e.Key, key)
+	})
+	if !ok {
+		return Element{}, false
+	}
+	return s.Elements[i], true
+}
+
+// holds asks for one element, with its verdict if it is one of a map.
+func holds(nft *nftables.Conn, set *nftables.Set, s *Set, e Element, v Verdict) (bool, error) {
 	want := nftables.SetElement{Key: s.padded(e.Key, false)}
 	if s.Interval && len(s.Key) > 1 {
 		want.KeyEnd = s.padded(e.Key, true)
@@ -238,6 +295,6 @@ func holds(nft *nftables.Conn, set *nftables.Set, s *Set, e Element) (bool, erro
 		return false, nil
 	}
 	return slices.ContainsFunc(got, func(g nftables.SetElement) bool {
-		return bytes.Equal(g.Key, want.Key) && !g.IntervalEnd && (want.KeyEnd == nil || bytes.Equal(g.KeyEnd, want.KeyEnd))
+		return bytes.Equal(g.Key, want.Key) && !g.IntervalEnd && (want.KeyEnd == nil || bytes.Equal(g.KeyEnd, want.KeyEnd)) && s.verdictOf(g) == v
 	}), err
 }

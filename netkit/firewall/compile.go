@@ -20,8 +20,12 @@ const (
 )
 
 // Compile makes the ruleset of w. It cannot fail: rules that mean nothing are left out with a warning, as Proxmox does.
-func (w *World) Compile() *Ruleset {
-	c := &compiler{w: w, rs: &Ruleset{}, owners: map[*Config]int{}}
+// Who compiles again and again uses a [Compiler].
+func (w *World) Compile() *Ruleset { return new(Compiler).Compile(w) }
+
+// run makes the ruleset.
+func (c *compiler) run() {
+	w := c.w
 	for i := range w.Guests {
 		g := &w.Guests[i]
 		if g.Config != nil {
@@ -33,18 +37,21 @@ func (w *World) Compile() *Ruleset {
 	}
 	slices.SortFunc(c.rs.Ports, func(a, b Port) int { return cmp.Compare(a.Name, b.Name) })
 	if w.on() {
-		c.hostTable()
+		c.hostPart()
 		c.guestTable()
 	}
 	slices.Sort(c.rs.Warnings)
 	c.rs.Warnings = slices.Compact(c.rs.Warnings)
-	return c.rs
 }
 
 type compiler struct {
 	w      *World
 	rs     *Ruleset
 	owners map[*Config]int // guests by their configuration
+
+	last  *compiled // what was made before, nil for nothing
+	next  *compiled // what is made
+	notes *notes    // of the part that is made, nil outside of parts
 }
 
 // tableBuilder fills one table.
@@ -53,11 +60,13 @@ type tableBuilder struct {
 	t      *Table
 	scope  *Scope
 	chains map[string]*Chain
-	sets   map[string]bool
+	sets   map[string]*Set
+	fills  map[string]*notes // what shared chains are made of
 }
 
 func (c *compiler) table(family, name string) *tableBuilder {
-	t := &tableBuilder{c: c, t: &Table{Family: family, Name: name}, scope: c.w.scope(), chains: map[string]*Chain{}, sets: map[string]bool{}}
+	t := &tableBuilder{c: c, t: &Table{Family: family, Name: name}, scope: c.w.scope(),
+		chains: map[string]*Chain{}, sets: map[string]*Set{}, fills: map[string]*notes{}}
 	c.rs.Tables = append(c.rs.Tables, t.t)
 	return t
 }
@@ -69,9 +78,15 @@ func (t *tableBuilder) finish() {
 
 func (t *tableBuilder) chain(name string) *Chain {
 	ch := &Chain{Name: name}
-	t.chains[name] = ch
-	t.t.Chains = append(t.t.Chains, ch)
+	t.putChain(ch)
 	return ch
+}
+
+// putChain adds a chain to the table.
+func (t *tableBuilder) putChain(ch *Chain) {
+	t.chains[ch.Name] = ch
+	t.t.Chains = append(t.t.Chains, ch)
+	t.c.notes.chain(ch.Name)
 }
 
 func (t *tableBuilder) base(name, hook string, priority int) *Chain {
@@ -82,9 +97,12 @@ func (t *tableBuilder) base(name, hook string, priority int) *Chain {
 
 // shared returns the name of a chain that many use, and fills it the first time.
 func (t *tableBuilder) shared(name string, fill func(*Chain)) string {
-	if _, ok := t.chains[name]; !ok {
-		fill(t.chain(name))
+	if _, ok := t.chains[name]; ok {
+		t.c.notes.chain(name)
+		return name
 	}
+	ch := t.chain(name)
+	t.fills[name] = t.c.noting(func() { fill(ch) })
 	return name
 }
 
@@ -244,7 +262,11 @@ func (t *tableBuilder) group(r *Rule, where, direction string, s sink) (entry, b
 }
 
 func (c *compiler) warn(format string, args ...any) {
-	c.rs.Warnings = append(c.rs.Warnings, fmt.Sprintf(format, args...))
+	text := fmt.Sprintf(format, args...)
+	c.rs.Warnings = append(c.rs.Warnings, text)
+	if c.notes != nil {
+		c.notes.warnings = append(c.notes.warnings, text)
+	}
 }
 
 // Expires tells when the ruleset of w changes by itself: a trial of the whole firewall ends. The zero time is never.

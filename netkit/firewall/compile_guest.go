@@ -21,11 +21,12 @@ func (c *compiler) guestTable() {
 				c.warn("guest %d: net%d: the name of its port is longer than the kernel has: not filtered, and not to be opened", guest.ID, n.Number)
 				continue
 			}
-			g.nic(guest, n)
+			g.take(guest, g.part(guest, n))
 		}
 	}
 	g.bases()
 	t.finish()
+	c.next.guests = t
 }
 
 // guestBuilder collects the maps from ports to chains.
@@ -33,6 +34,18 @@ type guestBuilder struct {
 	*tableBuilder
 	ip                       Match // the frame is IPv4 or IPv6
 	out, in, layer2, answers []Element
+}
+
+// take adds what a NIC needs of the maps.
+func (g *guestBuilder) take(guest *GuestConfig, p *nicPart) {
+	g.out, g.in, g.layer2 = append(g.out, p.out...), append(g.in, p.in...), append(g.layer2, p.layer2...)
+	for _, e := range p.answers {
+		if slices.ContainsFunc(g.answers, func(o Element) bool { return slices.Equal(o.Key, e.Key) }) {
+			g.c.warn("guest %d: net%d has the MAC of another guest on bridge %s: what it rejects is dropped", guest.ID, p.nic.Number, ifaceName(e.Key[0].Lo))
+			continue
+		}
+		g.answers = append(g.answers, e)
+	}
 }
 
 func target(chain string) Verdict { return Verdict{Kind: VerdictGoto, Chain: chain} }
@@ -97,12 +110,13 @@ func portElement(port, chain string) Element {
 }
 
 // nic builds the chains of a NIC.
-func (g *guestBuilder) nic(guest *GuestConfig, n NIC) {
+func (g *guestBuilder) nic(p *nicPart, guest *GuestConfig) {
+	n := p.nic
 	port := guest.Port(n)
 	g.outChain(guest, n, port)
-	g.out = append(g.out, portElement(port, port+"-out"))
+	p.out = append(p.out, portElement(port, port+"-out"))
 	if g.layer2Chain(guest, n, port+"-layer2") {
-		g.layer2 = append(g.layer2, portElement(port, port+"-layer2"))
+		p.layer2 = append(p.layer2, portElement(port, port+"-layer2"))
 	}
 	s := sink{suffix: "-in", accept: accept(), drop: drop()}
 	if guest.Config.flag("ips", false) {
@@ -110,14 +124,15 @@ func (g *guestBuilder) nic(guest *GuestConfig, n NIC) {
 		s.accept = target(g.queue(guest, "queue"+s.suffix))
 	}
 	g.inChain(guest, n, port+"-in", port, s)
-	g.in = append(g.in, portElement(port, port+"-in"))
-	if len(n.MAC) == 6 && isDevice(n.Bridge) && g.rejects(guest, n) {
-		g.answer(guest, n, port)
+	p.in = append(p.in, portElement(port, port+"-in"))
+	if len(n.MAC) == 6 && isDevice(n.Bridge) && g.rejects(guest) {
+		g.answer(p, guest, port)
 	}
 }
 
 // answer builds the chain in which what the guest rejects is answered, found by where frames for it come in.
-func (g *guestBuilder) answer(guest *GuestConfig, n NIC, port string) {
+func (g *guestBuilder) answer(p *nicPart, guest *GuestConfig, port string) {
+	n := p.nic
 	s := sink{suffix: "-answer", accept: accept(), drop: accept(), reject: g.rejecting(), answer: true}
 	g.inChain(guest, n, port+"-answer", port, s)
 	bridges := []string{n.Bridge}
@@ -125,12 +140,7 @@ func (g *guestBuilder) answer(guest *GuestConfig, n NIC, port string) {
 		bridges = append(bridges, tagged)
 	}
 	for _, bridge := range bridges {
-		key := []Span{one(ifaceValue(bridge)), one(string(n.MAC))}
-		if slices.ContainsFunc(g.answers, func(e Element) bool { return slices.Equal(e.Key, key) }) {
-			g.c.warn("guest %d: net%d has the MAC of another guest on bridge %s: what it rejects is dropped", guest.ID, n.Number, bridge)
-			continue
-		}
-		g.answers = append(g.answers, Element{key, target(port + "-answer")})
+		p.answers = append(p.answers, Element{[]Span{one(ifaceValue(bridge)), one(string(n.MAC))}, target(port + "-answer")})
 	}
 }
 
@@ -219,7 +229,7 @@ func (g *guestBuilder) guestRules(ch *Chain, guest *GuestConfig, n NIC, port, di
 }
 
 // rejects tells whether the guest means to answer what it does not take. Rejecting whois, as all policies do, is no reason.
-func (g *guestBuilder) rejects(guest *GuestConfig, n NIC) bool {
+func (g *guestBuilder) rejects(guest *GuestConfig) bool {
 	if guest.Config.policy("policy_in", "DROP") == "REJECT" {
 		return true
 	}
@@ -273,7 +283,6 @@ func (g *guestBuilder) layer2Chain(guest *GuestConfig, n NIC, name string) bool 
 		return false
 	}
 	ch.add(accept())
-	g.chains[name] = ch
-	g.t.Chains = append(g.t.Chains, ch)
+	g.putChain(ch)
 	return true
 }

@@ -1,7 +1,7 @@
 package firewall
 
 // hostTable builds the table of the node's own traffic, and of what it routes.
-func (c *compiler) hostTable() {
+func (c *compiler) hostTable() *Table {
 	t := c.table("inet", HostTable)
 	c.synFlood(t)
 	if c.w.hostOn() {
@@ -13,6 +13,7 @@ func (c *compiler) hostTable() {
 	}
 	t.helpers()
 	t.finish()
+	return t.t
 }
 
 // hostChain builds input or output.

@@ -20,6 +20,10 @@
 // filters what enters and leaves by them. A packet finds its guest by one look-up, and rules that differ only by their
 // values share a verdict map, so matching does not grow with guests or rules.
 //
+// Who compiles again and again does so with a [Compiler], which takes over what has not changed, and Apply goes by that: one
+// guest's rule costs what that guest costs, however many others there are. A map of many rules stays the same map while its
+// elements change.
+//
 // Ports are closed before they are open: [Conn.Guard] drops all frames of a port until Apply has put the rules of its guest
 // in and read them back.
 //
@@ -37,7 +41,7 @@
 // generation. Setting the sysctls of [Sysctls] and the reading of Proxmox's
 // guest configurations belong to others; package nflog reads what rules log.
 //
-// Everything but Conn is pure. Values may be read by any number of goroutines as long as none changes them; a Conn is safe
-// for concurrent use, with one Apply at a time. Apply needs CAP_NET_ADMIN, and nf_conntrack_bridge, nft_meta_bridge and
+// Everything but Conn is pure. Values may be read by any number of goroutines as long as none changes them; a Compiler is for
+// one goroutine at a time; a Conn is safe for concurrent use, with one Apply at a time. Apply needs CAP_NET_ADMIN, and nf_conntrack_bridge, nft_meta_bridge and
 // nft_reject_bridge where guests are filtered.
 package firewall

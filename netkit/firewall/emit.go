@@ -147,7 +147,34 @@ func (t *tableBuilder) emitBucket(ch *Chain, b *bucket) {
 		}
 		elements[i] = Element{key, item.verdict}
 	}
-	ch.Rules = append(ch.Rules, Statement{Matches: t.common(&b.shape), Map: &Lookup{fields, t.constant(fields, elements, true)}})
+	name := ""
+	if len(elements) < ownFrom {
+		name = t.constant(fields, elements, true)
+	} else {
+		name = t.own(ch, &b.shape, fields, elements)
+	}
+	ch.Rules = append(ch.Rules, Statement{Matches: t.common(&b.shape), Map: &Lookup{fields, name}})
+}
+
+// ownFrom is how many elements a map has that belongs to its chain. Smaller ones are named by their content: chains with the
+// same rules share them, and it costs little to put another in their place.
+const ownFrom = 64
+
+// own returns the name of a map that is a chain's own. It stays while the content changes, so that the kernel is told of the
+// elements that differ, not of all.
+func (t *tableBuilder) own(ch *Chain, b *shape, fields []Field, elements []Element) string {
+	s := &Set{Key: fields, Elements: elements, Verdicts: true}
+	sortElements(elements)
+	s.Interval = slices.ContainsFunc(elements, func(e Element) bool {
+		return slices.ContainsFunc(e.Key, func(k Span) bool { return !k.Single() })
+	})
+	what := "m-" + ch.Name + "-" + hash(fmt.Sprint(s.Kind(), b.family, b.src, b.dst))[:8]
+	s.Name = what
+	for n := 1; t.sets[s.Name] != nil; n++ {
+		s.Name = what + "-" + itoa(n)
+	}
+	t.addSet(s)
+	return s.Name
 }
 
 // emitAlone writes one rule as one statement, two if it logs.
@@ -193,13 +220,15 @@ func (t *tableBuilder) constant(fields []Field, elements []Element, verdicts boo
 }
 
 func sortElements(elements []Element) {
-	slices.SortFunc(elements, func(a, b Element) int {
-		return slices.CompareFunc(a.Key, b.Key, func(x, y Span) int {
-			if c := strings.Compare(x.Lo, y.Lo); c != 0 {
-				return c
-			}
-			return strings.Compare(x.Hi, y.Hi)
-		})
+	slices.SortFunc(elements, func(a, b Element) int { return compareKeys(a.Key, b.Key) })
+}
+
+func compareKeys(a, b []Span) int {
+	return slices.CompareFunc(a, b, func(x, y Span) int {
+		if c := strings.Compare(x.Lo, y.Lo); c != 0 {
+			return c
+		}
+		return strings.Compare(x.Hi, y.Hi)
 	})
 }
 
@@ -209,32 +238,42 @@ func (t *tableBuilder) refer(ref *setRef, family int) string {
 	switch ref.origin {
 	case fromGuest:
 		owner = "guest-" + itoa(t.c.owners[ref.scope.own])
+		return t.addrSet(fmt.Sprintf("v%d-%s-%s", family, owner, ref.set.Name), family, func() addrSet { return ref.scope.resolve(ref.set) })
 	case fromSDN:
 		owner = "sdn"
 	}
-	return t.addrSet(fmt.Sprintf("v%d-%s-%s", family, owner, ref.set.Name), family, func() addrSet { return ref.scope.resolve(ref.set) })
+	s := t.c.commonSet(ref, family, owner)
+	t.addSet(s)
+	return s.Name
 }
 
 // addrSet makes sure that the table has a set of addresses.
 func (t *tableBuilder) addrSet(name string, family int, content func() addrSet) string {
-	if t.sets[name] {
+	if have, ok := t.sets[name]; ok {
+		t.addSet(have)
 		return name
 	}
-	field := FieldSrc4
-	if family == 6 {
-		field = FieldSrc6
-	}
-	s := &Set{Name: name, Key: []Field{field}, Interval: true}
-	for _, r := range content().flat(family) {
-		s.Elements = append(s.Elements, Element{Key: []Span{addrSpan(r)}})
-	}
-	t.addSet(s)
+	t.addSet(addressSet(name, family, content()))
 	return name
 }
 
+// addressSet is a set of the addresses of a family.
+func addressSet(name string, family int, content addrSet) *Set {
+	ranges := content.flat(family)
+	s := &Set{Name: name, Key: []Field{srcField(family)}, Interval: true}
+	if len(ranges) > 0 {
+		s.Elements = make([]Element, len(ranges))
+	}
+	for i, r := range ranges {
+		s.Elements[i].Key = []Span{addrSpan(r)}
+	}
+	return s
+}
+
 func (t *tableBuilder) addSet(s *Set) {
-	if !t.sets[s.Name] {
-		t.sets[s.Name] = true
+	t.c.notes.set(s.Name)
+	if t.sets[s.Name] == nil {
+		t.sets[s.Name] = s
 		t.t.Sets = append(t.t.Sets, s)
 	}
 }

@@ -15,10 +15,10 @@ func stateOf(tables ...*Table) *State {
 			ts.Helpers = append(ts.Helpers, h.Object())
 		}
 		for _, c := range t.Chains {
-			ts.Chains[c.Name] = ChainState{c.Hook, c.Priority, c.tags()}
+			ts.Chains[c.Name] = ChainState{Hook: c.Hook, Priority: c.Priority, Tags: c.tags()}
 		}
 		for _, set := range t.Sets {
-			ts.Sets[set.Name] = SetState{set.Kind(), set.Elements}
+			ts.Sets[set.Name] = SetState{Kind: set.Kind(), Elements: set.Elements}
 		}
 		s.Tables[t.Name] = ts
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/google/nftables"
-	"github.com/google/nftables/userdata"
 	"golang.org/x/sys/unix"
 
 	"github.com/turtacn/go-proxmox/netkit"
@@ -61,7 +60,7 @@ func (c *Conn) readOnce(names []string) (*State, error) {
 				return nil, err
 			}
 		}
-		state, err := readTable(nft, t, family, chains[t.Family])
+		state, err := c.readTable(nft, t, family, chains[t.Family])
 		if errors.Is(err, unix.ENOENT) {
 			return nil, errVanished
 		}
@@ -73,8 +72,12 @@ func (c *Conn) readOnce(names []string) (*State, error) {
 	return out, nil
 }
 
-func readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*nftables.Chain) (*TableState, error) {
+func (c *Conn) readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*nftables.Chain) (*TableState, error) {
 	out := &TableState{Family: family, Chains: map[string]ChainState{}, Sets: map[string]SetState{}}
+	tags, err := c.ruleTags(t.Family, t.Name, "")
+	if err != nil {
+		return nil, err
+	}
 	for _, ch := range chains {
 		if ch.Table.Name != t.Name {
 			continue
@@ -83,11 +86,7 @@ func readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*n
 		if ch.Priority != nil && state.Hook != "" {
 			state.Priority = int(*ch.Priority)
 		}
-		tags, err := readTags(nft, t, ch.Name)
-		if err != nil {
-			return nil, err
-		}
-		state.Tags = tags
+		state.Tags = tags[ch.Name]
 		out.Chains[ch.Name] = state
 	}
 	sets, err := nft.GetSets(t)
@@ -112,21 +111,6 @@ func readTable(nft *nftables.Conn, t *nftables.Table, family string, chains []*n
 	}
 	slices.Sort(out.Helpers)
 	return out, nil
-}
-
-// readTags reads the tags of a chain's rules.
-func readTags(nft *nftables.Conn, t *nftables.Table, chain string) ([]string, error) {
-	rules, err := nft.GetRules(t, &nftables.Chain{Name: chain, Table: t})
-	if err != nil {
-		return nil, err
-	}
-	var tags []string
-	for _, r := range rules {
-		comment, _ := userdata.GetString(r.UserData, userdata.TypeComment)
-		tag, _ := strings.CutPrefix(comment, commentPrefix)
-		tags = append(tags, tag)
-	}
-	return tags, nil
 }
 
 func hookName(ch *nftables.Chain) string {

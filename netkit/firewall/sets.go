@@ -21,6 +21,7 @@ func (s *Scope) resolve(set *IPSet) addrSet {
 	if set == nil {
 		return out
 	}
+	out.entries = make([]prefixEntry, 0, len(set.Entries))
 	for _, e := range set.Entries {
 		if e.Fault != "" {
 			continue
@@ -71,7 +72,7 @@ func (x index) contains(a netip.Addr) bool {
 
 // flat returns what is in the set of a family, as ranges in order that neither overlap nor touch.
 func (s addrSet) flat(family int) []addrRange {
-	var sorted []prefixEntry
+	sorted := make([]prefixEntry, 0, len(s.entries))
 	for _, e := range s.entries {
 		if familyOf(e.p.Addr()) == family {
 			sorted = append(sorted, e)

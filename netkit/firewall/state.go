@@ -25,12 +25,16 @@ type ChainState struct {
 	Hook     string
 	Priority int
 	Tags     []string
+
+	made *Chain // that it was made from; nil if it was read
 }
 
 // SetState is a set as it was read.
 type SetState struct {
 	Kind     string    // what the set said of itself when it was made: see [Set.Kind]
 	Elements []Element // sorted; nil for meters
+
+	made *Set // that it was made from; nil if it was read
 }
 
 // Tag names the content of a statement. It is written beside the rule, so that what the kernel holds can be told.
@@ -154,12 +158,12 @@ func planTable(old *TableState, want *Table) Steps {
 		}
 	}
 	for _, c := range want.Chains {
-		if !slices.Equal(old.Chains[c.Name].Tags, c.tags()) {
+		if have := old.Chains[c.Name]; have.made != c && !slices.Equal(have.Tags, c.tags()) {
 			out = append(out, Step{Change: SetRules, Table: want, Chain: c})
 		}
 	}
 	for _, s := range want.Sets {
-		if have, ok := old.Sets[s.Name]; ok && !s.Meter {
+		if have, ok := old.Sets[s.Name]; ok && have.made != s && !s.Meter {
 			out = append(out, planElements(have.Elements, want, s)...)
 		}
 	}
@@ -184,33 +188,37 @@ func (t *TableState) compatible(want *Table) bool {
 		}
 	}
 	for _, s := range want.Sets {
-		if have, ok := t.Sets[s.Name]; ok && have.Kind != s.Kind() {
+		if have, ok := t.Sets[s.Name]; ok && have.made != s && have.Kind != s.Kind() {
 			return false
 		}
 	}
 	return true
 }
 
-// planElements takes out what is not wanted before it puts in what is: elements must not overlap in between.
+// planElements takes out what is not wanted before it puts in what is: elements must not overlap in between. Both lists are
+// sorted.
 func planElements(have []Element, t *Table, s *Set) Steps {
-	if slices.EqualFunc(have, s.Elements, Element.equal) {
-		return nil
-	}
-	wanted := make(map[string]bool, len(s.Elements))
-	for _, e := range s.Elements {
-		wanted[e.id()] = true
-	}
-	there := make(map[string]bool, len(have))
 	var gone, fresh []Element
-	for _, e := range have {
-		there[e.id()] = true
-		if !wanted[e.id()] {
-			gone = append(gone, e)
+	want := s.Elements
+	for len(have) > 0 || len(want) > 0 {
+		order := 0
+		switch {
+		case len(have) == 0:
+			order = 1
+		case len(want) == 0:
+			order = -1
+		default:
+			order = compareKeys(have[0].Key, want[0].Key)
 		}
-	}
-	for _, e := range s.Elements {
-		if !there[e.id()] {
-			fresh = append(fresh, e)
+		if order == 0 && have[0].Verdict == want[0].Verdict {
+			have, want = have[1:], want[1:]
+			continue
+		}
+		if order <= 0 {
+			gone, have = append(gone, have[0]), have[1:]
+		}
+		if order >= 0 {
+			fresh, want = append(fresh, want[0]), want[1:]
 		}
 	}
 	var out Steps
@@ -221,19 +229,6 @@ func planElements(have []Element, t *Table, s *Set) Steps {
 		out = append(out, Step{Change: AddElements, Table: t, Set: s, Elements: fresh})
 	}
 	return out
-}
-
-func (e Element) equal(o Element) bool { return e.Verdict == o.Verdict && slices.Equal(e.Key, o.Key) }
-
-// id is all of an element in one text.
-func (e Element) id() string {
-	var b strings.Builder
-	for _, k := range e.Key {
-		b.WriteString(k.Lo)
-		b.WriteString(k.Hi)
-	}
-	b.WriteString(e.Verdict.String())
-	return b.String()
 }
 
 // leftovers deletes what nothing refers to any more.
@@ -312,12 +307,12 @@ func (t *TableState) take(s Step) {
 		t.Chains[s.Chain.Name] = ChainState{Hook: s.Chain.Hook, Priority: s.Chain.Priority}
 	case SetRules:
 		ch := t.Chains[s.Chain.Name]
-		ch.Tags = s.Chain.tags()
+		ch.Tags, ch.made = s.Chain.tags(), s.Chain
 		t.Chains[s.Chain.Name] = ch
 	case DeleteChain:
 		delete(t.Chains, s.Chain.Name)
 	case AddSet, AddElements, DeleteElements:
-		state := SetState{Kind: s.Set.Kind()}
+		state := SetState{Kind: s.Set.Kind(), made: s.Set}
 		if !s.Set.Meter {
 			state.Elements = s.Set.Elements
 		}
@@ -329,5 +324,24 @@ func (t *TableState) take(s Step) {
 		slices.Sort(t.Helpers)
 	case DeleteHelper:
 		t.Helpers = slices.DeleteFunc(t.Helpers, func(name string) bool { return name == s.Helper })
+	}
+}
+
+// recognise notes that s holds what tables say, so that the next plan need not compare their content.
+func (s *State) recognise(tables []*Table) {
+	for _, t := range tables {
+		have := s.Tables[t.Name]
+		for _, c := range t.Chains {
+			if state := have.Chains[c.Name]; state.made != c {
+				state.made = c
+				have.Chains[c.Name] = state
+			}
+		}
+		for _, set := range t.Sets {
+			if state := have.Sets[set.Name]; state.made != set {
+				state.made = set
+				have.Sets[set.Name] = state
+			}
+		}
 	}
 }

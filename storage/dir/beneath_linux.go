@@ -237,14 +237,42 @@ func fstat(f *os.File) (*fileInfo, error) {
 	}
 	fi := newFileInfo(&st)
 	if fi.kind == kindFile && fi.links > 1 {
-		// A network file system may remember the second name that a rename of ours had for a moment: ask the server.
-		var now unix.Statx_t
-		if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_STATX_FORCE_SYNC, unix.STATX_NLINK, &now); err != nil {
+		links, err := settledLinks(f, fi.changed)
+		if err != nil {
 			return nil, classify("stat", f.Name(), err)
 		}
-		fi.links = uint64(now.Nlink)
+		fi.links = links
 	}
 	return fi, nil
+}
+
+// How long a second name is waited for to go that was there a moment ago, and how often it is looked for.
+const (
+	freshName, nameWait, namePoll = 5 * time.Second, 2 * time.Second, 10 * time.Millisecond
+)
+
+// settledLinks counts the names of a file that seems to have several. A network file system may remember the second name that
+// a rename of ours had for a moment: the server is asked. NFS also keeps such a name, under another one, while the file is
+// open, and removes it some time after it was closed: it is waited for, unless the names are older than that.
+func settledLinks(f *os.File, changed time.Time) (uint64, error) {
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		return 0, err
+	}
+	until := time.Now()
+	if fs.Type == unix.NFS_SUPER_MAGIC && time.Since(changed).Abs() < freshName {
+		until = until.Add(nameWait)
+	}
+	for {
+		var now unix.Statx_t
+		if err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_STATX_FORCE_SYNC, unix.STATX_NLINK, &now); err != nil {
+			return 0, err
+		}
+		if now.Nlink == 1 || !time.Now().Before(until) {
+			return uint64(now.Nlink), nil
+		}
+		time.Sleep(namePoll)
+	}
 }
 
 func newFileInfo(st *unix.Stat_t) *fileInfo {

@@ -126,7 +126,8 @@ func (d *Driver) clone(ctx context.Context, base, id storage.VolumeID) (storage.
 		return storage.Volume{}, fmt.Errorf("%s is no %s image: %w", b.rel(), b.Format, storage.ErrUnsafe)
 	}
 	v, err := d.publish(ctx, r, p, func(f *os.File) error {
-		o := qimg.CreateOptions{Format: storage.QCOW2, SizeBytes: b.header.VirtualBytes, Preallocation: d.preallocation(storage.QCOW2)}
+		// Unless it is asked for, tables for all of the image are not made: they grow with it, a clone shall not.
+		o := qimg.CreateOptions{Format: storage.QCOW2, SizeBytes: b.header.VirtualBytes, Preallocation: d.opt.Preallocation}
 		o.Backing.Name = fmt.Sprintf("../%d/%s", from.VMID, from.Name)
 		o.Backing.Format = storage.Format(from.Format)
 		return d.tool.Create(ctx, f, o)

@@ -37,6 +37,7 @@ type Driver struct {
 	tool    *qimg.Tool
 	logger  *slog.Logger
 	storage volid.Storage
+	folders map[storage.Content]string // relative to path
 	// step is called between the steps that make a volume; tests end the process there.
 	step func(name string)
 }
@@ -75,6 +76,10 @@ func New(folder string, o *Options) (*Driver, error) {
 		if _, err := d.storage.Dir(volid.Content(c)); err != nil {
 			return nil, fmt.Errorf("dir: %w", err)
 		}
+	}
+	var err error
+	if d.folders, err = layout(d.storage, d.path); err != nil {
+		return nil, fmt.Errorf("dir: %w", err)
 	}
 	return d, nil
 }

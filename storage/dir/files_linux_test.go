@@ -326,20 +326,6 @@ func TestVMDKIsRead(t *testing.T) {
 	require.False(t, v.Features.Has(storage.FeatureResize))
 }
 
-func BenchmarkList5000(b *testing.B) {
-	d, root := open(b, nil)
-	image := (&storagetest.QCOW2{VirtualBytes: 32 << 30, Backing: "../9000/base-9000-disk-0.qcow2", BackingFormat: "qcow2"}).Bytes()[:1<<16]
-	for n := range 2500 {
-		guest := filepath.Join(root, "images", fmt.Sprint(1000+n))
-		require.NoError(b, os.MkdirAll(guest, 0o711))
-		require.NoError(b, os.WriteFile(filepath.Join(guest, fmt.Sprintf("vm-%d-disk-0.qcow2", 1000+n)), image, 0o640))
-		require.NoError(b, os.WriteFile(filepath.Join(guest, fmt.Sprintf("vm-%d-disk-1.raw", 1000+n)), nil, 0o640))
-	}
-	for b.Loop() {
-		require.Len(b, list(b, d, storage.Filter{}), 5000)
-	}
-}
-
 func TestCreateBesideSweep(t *testing.T) {
 	d, _ := open(t, nil)
 	var sweeping sync.WaitGroup
@@ -366,5 +352,33 @@ func TestCreateBesideSweep(t *testing.T) {
 		_, err := d.Create(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: 1 << 20})
 		require.NoError(t, err)
 		require.NoError(t, d.Delete(t.Context(), id))
+	}
+}
+
+// A list of many guests is read by several at once; it is in the same order, and ends when its reader has seen enough.
+func TestListOfManyGuests(t *testing.T) {
+	d, root := open(t, nil)
+	for n := range 300 {
+		guest := filepath.Join(root, "images", fmt.Sprint(1000+n))
+		require.NoError(t, os.Mkdir(guest, 0o711))
+		require.NoError(t, os.WriteFile(filepath.Join(guest, fmt.Sprintf("vm-%d-disk-0.raw", 1000+n)), nil, 0o640))
+	}
+	first := list(t, d, storage.Filter{})
+	require.Len(t, first, 300)
+	require.Equal(t, first, list(t, d, storage.Filter{}))
+	require.Len(t, list(t, d, storage.Filter{Owner: 1299}), 1)
+	n := 0
+	for _, err := range d.List(t.Context(), storage.Filter{}) {
+		require.NoError(t, err)
+		if n++; n == 100 {
+			break
+		}
+	}
+	require.Equal(t, 100, n)
+	reason := errors.New("page closed")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+	for _, err := range d.List(ctx, storage.Filter{}) {
+		require.ErrorIs(t, err, reason)
 	}
 }

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strconv"
@@ -46,14 +47,24 @@ func (d *Driver) place(v volid.Volume) (place, error) {
 
 // folder returns the folder of a kind of content, relative to the root.
 func (d *Driver) folder(c storage.Content) string {
-	abs, err := d.storage.Dir(volid.Content(c))
-	if err != nil {
+	rel, ok := d.folders[c]
+	if !ok {
 		panic("dir: content without a folder: " + string(c)) // callers pass parsed volumes or the package's own list
 	}
-	if rel := strings.TrimPrefix(strings.TrimPrefix(abs, d.path), "/"); rel != "" {
-		return rel
+	return rel
+}
+
+// layout finds the folders of all kinds of content once: they are asked for with each file of a list.
+func layout(st volid.Storage, root string) (map[storage.Content]string, error) {
+	folders := map[storage.Content]string{}
+	for _, c := range append(contents[:], storage.RootDir) {
+		abs, err := st.Dir(volid.Content(c))
+		if err != nil {
+			return nil, err
+		}
+		folders[c] = cmp.Or(strings.TrimPrefix(strings.TrimPrefix(abs, root), "/"), ".")
 	}
-	return "."
+	return folders, nil
 }
 
 // contents are the kinds of volumes that a folder can hold.

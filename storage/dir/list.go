@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 
@@ -48,10 +47,8 @@ func (d *Driver) walk(ctx context.Context, r *root, f storage.Filter, emit func(
 			if err != nil {
 				return err
 			}
-			for _, owner := range owners {
-				if err := d.walkFolder(ctx, r, path.Join(d.folder(c), owner), owner+"/", emit); err != nil {
-					return err
-				}
+			if err := d.walkOwners(ctx, r, owners, emit); err != nil {
+				return err
 			}
 		} else if err := d.walkFolder(ctx, r, d.folder(c), string(c)+"/", emit); err != nil {
 			return err

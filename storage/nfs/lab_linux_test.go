@@ -3,6 +3,7 @@ package nfs
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -32,6 +33,28 @@ const exported = "/srv/nfs"
 
 var once sync.Once // of kernelServer
 
+// TestMain is also the child of probes; and it stops the server, which has a disk of the lab.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == probeWord {
+		if err := breaker.Serve(context.Background(), os.Stdin, os.Stdout, dir.Backend(nil).Open); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	status := m.Run()
+	if _, ok, err := (system{}).at(exported); err == nil && ok {
+		for _, argv := range [][]string{{"rpc.nfsd", "0"}, {"exportfs", "-ua"}, {"exportfs", "-f"}, {"umount", exported}} {
+			if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
+				fmt.Fprintf(os.Stderr, "%v: %v: %s\n", argv, err, out)
+				status = max(status, 1)
+			}
+		}
+	}
+	os.Exit(status)
+}
+
+const probeWord = "storage-probe"
+
 // kernelServer starts the kernel's server once, on a disk of the lab.
 func kernelServer(t *testing.T) {
 	t.Helper()
@@ -54,7 +77,7 @@ func kernelServer(t *testing.T) {
 		run(t, "rpcbind", "-w")
 		run(t, "rpc.statd", "--no-notify")
 		run(t, "exportfs", "-o", "rw,no_root_squash,insecure,fsid=0,no_subtree_check", "127.0.0.1:"+exported)
-		run(t, "rpc.nfsd", "4")
+		run(t, "rpc.nfsd", "--grace-time", "10", "--lease-time", "10", "4") // by default it waits 90 seconds for clients of before
 		run(t, "rpc.mountd")
 	})
 }
@@ -114,6 +137,63 @@ func TestLabConformanceNFS3(t *testing.T) {
 	storagetest.Run(t, suite(exported, "vers=3,soft,timeo=50", storage.Raw))
 }
 
+// kill lets the server fall silent until the test ends, or back is called.
+func kill(t *testing.T) (back func()) {
+	t.Helper()
+	run(t, "nft", "add table inet dead; add chain inet dead in { type filter hook input priority 0; }; add rule inet dead in tcp dport 2049 drop")
+	back = sync.OnceFunc(func() { run(t, "nft", "delete table inet dead") })
+	t.Cleanup(back)
+	return back
+}
+
+// TestLabDeadServerCostsNoThread: a folder of a dead server is probed in a child, which dies of it.
+func TestLabDeadServerCostsNoThread(t *testing.T) {
+	kernelServer(t)
+	d := mounted(t, "/", "vers=4.2,hard,timeo=20")
+	exe, err := os.Executable()
+	require.NoError(t, err)
+	p, err := breaker.NewProber(exe, probeWord)
+	require.NoError(t, err)
+	probe := func(limit time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		_, err := p.Probe(ctx, breaker.Request{Config: storage.Config{ID: "share", Type: "dir",
+			Options: map[string]string{"path": d.opt.Path, "content": "images", "create-subdirs": "0"}}, Activate: true})
+		return err
+	}
+	require.NoError(t, probe(time.Minute))
+	back := kill(t)
+	const limit = 2 * time.Second
+	for n := range 3 {
+		began := time.Now()
+		require.ErrorIs(t, probe(limit), context.DeadlineExceeded, "probe %d", n)
+		require.Less(t, time.Since(began), limit+2*time.Second)
+		require.Zero(t, p.Stuck(), "what waits for a server can be killed")
+	}
+	require.Empty(t, uninterruptible(t))
+	back()
+	require.Eventually(t, func() bool { return probe(time.Minute) == nil }, 2*time.Minute, 100*time.Millisecond, "back")
+	require.NoError(t, p.Close(t.Context()))
+}
+
+// uninterruptible are the threads of this process that the kernel holds.
+func uninterruptible(t *testing.T) (threads []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/self/task/*/stat")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			continue // it has ended
+		}
+		if _, after, ok := strings.Cut(string(text), ") "); ok && strings.HasPrefix(after, "D ") {
+			threads = append(threads, string(text))
+		}
+	}
+	return threads
+}
+
 // TestLabDeadServer: the server falls silent. Callers return within their time, and all is well when it is back.
 func TestLabDeadServer(t *testing.T) {
 	kernelServer(t)
@@ -124,9 +204,7 @@ func TestLabDeadServer(t *testing.T) {
 	_, err = b.Create(t.Context(), storage.VolumeSpec{ID: id, SizeBytes: 1 << 20})
 	require.NoError(t, err)
 
-	run(t, "nft", "add table inet dead; add chain inet dead in { type filter hook input priority 0; }; add rule inet dead in tcp dport 2049 drop")
-	back := sync.OnceFunc(func() { run(t, "nft", "delete table inet dead") })
-	defer back()
+	back := kill(t)
 	d.server.mu.Lock()
 	d.server.asked, d.server.err, d.server.holds = time.Now(), nil, 4*time.Second // the last answer still holds: the worst moment
 	d.server.mu.Unlock()
@@ -160,8 +238,7 @@ func TestLabDeadServer(t *testing.T) {
 func TestLabDeadServerIsUnmounted(t *testing.T) {
 	kernelServer(t)
 	d := mounted(t, "/", "vers=4.2,hard,timeo=20")
-	run(t, "nft", "add table inet dead; add chain inet dead in { type filter hook input priority 0; }; add rule inet dead in tcp dport 2049 drop")
-	defer run(t, "nft", "delete table inet dead")
+	kill(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	require.NoError(t, d.Deactivate(ctx))

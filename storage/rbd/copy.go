@@ -44,6 +44,9 @@ func (d *Driver) copyFrom(ctx context.Context, spec storage.VolumeSpec, src stor
 	if spec.SizeBytes > 0 && size < i.Size {
 		return storage.Volume{}, fmt.Errorf("copy of %d bytes into %d: %w", i.Size, size, errors.ErrUnsupported)
 	}
+	if err := d.vacant(ctx, v.Name); err != nil {
+		return storage.Volume{}, err
+	}
 	return d.publish(ctx, v, func(temp string) error {
 		args := slices.Concat([]string{"cp"}, from.tool.image(source.Name, o.Snapshot), d.tool.dest(temp), d.dataPool())
 		c := call{args: args}

@@ -47,6 +47,11 @@ func (d *Driver) create(ctx context.Context, spec storage.VolumeSpec, fill func(
 	if err != nil {
 		return storage.Volume{}, err
 	}
+	if fill != nil { // so much work is not begun for a name that is taken
+		if err := d.vacant(ctx, v.Name); err != nil {
+			return storage.Volume{}, err
+		}
+	}
 	return d.publish(ctx, v, func(temp string) error {
 		args := append([]string{"create", "--image-format", "2", "--size", strconv.FormatInt(size>>20, 10) + "M"}, d.dataPool()...)
 		if _, err := d.tool.rbd(ctx, call{args: append(args, d.tool.image(temp, "")...)}); err != nil || fill == nil {
@@ -84,9 +89,6 @@ func (d *Driver) dataPool() []string {
 // publish lets fn make an image under a temporary name and gives it the volume's name when it is whole. After an error, or if
 // the name is taken, nothing remains.
 func (d *Driver) publish(ctx context.Context, v volid.Volume, fn func(temp string) error) (storage.Volume, error) {
-	if err := d.vacant(ctx, v.Name); err != nil {
-		return storage.Volume{}, err
-	}
 	temp := d.maker.Name()
 	err := fn(temp)
 	var made storage.Volume
@@ -110,8 +112,8 @@ func (d *Driver) vacant(ctx context.Context, name string) error {
 	return err
 }
 
-// place gives a finished image its name. Ceph's renaming looks for a taken name and then takes it, in two steps: so one at a
-// time here, and a look afterwards at whose image it became, for other machines.
+// place gives a finished image its name: ErrExists if it is taken. Ceph's renaming looks and then takes the name, in two steps:
+// so one at a time here, and a look afterwards at whose image it became, for other machines.
 func (d *Driver) place(ctx context.Context, temp, name string) (storage.Volume, error) {
 	before, err := d.tool.info(ctx, temp, "")
 	if err != nil {
@@ -119,9 +121,6 @@ func (d *Driver) place(ctx context.Context, temp, name string) (storage.Volume, 
 	}
 	d.placing.Lock()
 	defer d.placing.Unlock()
-	if err := d.vacant(ctx, name); err != nil {
-		return storage.Volume{}, err
-	}
 	if err := d.rename(ctx, temp, name); err != nil {
 		return storage.Volume{}, err
 	}
@@ -229,16 +228,21 @@ func (d *Driver) Delete(ctx context.Context, id storage.VolumeID) error {
 }
 
 func (d *Driver) delete(ctx context.Context, id storage.VolumeID) error {
-	v, _, err := d.find(ctx, id)
-	if err != nil {
-		return err
+	v, err := d.parse(id)
+	if err == nil && v.Linked() {
+		_, _, err = d.find(ctx, id)
 	}
-	if err := d.tool.notOpen(ctx, v.Name); err != nil {
+	if err != nil {
 		return err
 	}
 	snapshots, err := d.tool.snapshots(ctx, v.Name)
 	if err != nil {
 		return err
+	}
+	if len(snapshots) > 0 { // without any, rm itself looks first
+		if err := d.tool.notOpen(ctx, v.Name); err != nil {
+			return err
+		}
 	}
 	for _, s := range snapshots { // before anything is lost
 		if children, err := d.tool.children(ctx, v.Name, s.Name); err != nil || children > 0 {

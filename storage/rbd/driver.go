@@ -40,7 +40,7 @@ type Driver struct {
 	tool  *tool
 	conf  *connection
 	maker maker.Maker // of images that are not finished
-	// placing is held while a finished image gets its name: three short commands, never a copy.
+	// placing is held while a finished image gets its name: two short commands, never a copy.
 	placing sync.Mutex
 }
 

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ type labCluster struct {
 	once    sync.Once
 	cluster *cephlab.Cluster
 	err     error
-	spaces  int
+	spaces  atomic.Int64
 }
 
 func (l *labCluster) get(t testing.TB) *cephlab.Cluster {
@@ -88,8 +89,7 @@ func newDriver(t testing.TB) *Driver { return driverWith(t, "") }
 // driverWith is newDriver for another program than rbd.
 func driverWith(t testing.TB, program string) *Driver {
 	c := lab.get(t)
-	lab.spaces++
-	space := fmt.Sprintf("test-%d", lab.spaces)
+	space := fmt.Sprintf("test-%d", lab.spaces.Add(1))
 	out, err := exec.Command("rbd", "--conf", c.ConfFile, "namespace", "create", "rbd/"+space).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	d, err := New(&Options{Monitors: []string{c.Monitor}, Keyring: c.Keyring, Namespace: space, RunDir: t.TempDir(), Program: program})
@@ -112,10 +112,11 @@ func TestConformanceLibrbd(t *testing.T) {
 }
 
 func conformance(t *testing.T, program string) {
+	t.Parallel()
 	c := storagetest.Config{
 		Type:    "rbd",
 		New:     func(t *testing.T) storage.Driver { return driverWith(t, program) },
-		Granule: 1 << 20,
+		Granule: 1 << 20, Concurrent: true,
 		Claims: map[storage.Format]storagetest.Claims{storage.Raw: storagetest.Resize | storagetest.Snapshot | storagetest.RollbackPast |
 			storagetest.Clone | storagetest.Rename | storagetest.Open | storagetest.OpenSnapshot | storagetest.Fill | storagetest.Copy |
 			storagetest.CopySnapshot | storagetest.Stream},
@@ -130,7 +131,9 @@ func conformance(t *testing.T, program string) {
 			return append(names, files...)
 		},
 	}
-	if program == "" { // the steps between which it is killed are the same
+	if program != "" {
+		c.Parallel = 20 // the hundred are about the driver
+	} else { // the steps between which it is killed are the same
 		c.Backend = func(sd storage.Driver) string {
 			o := sd.(*Driver).opt
 			o.Logger = nil
@@ -262,60 +265,4 @@ func TestMissingPoolIsUnavailable(t *testing.T) {
 	_, err = d.Stat(t.Context(), "vm-100-disk-0")
 	require.ErrorIs(t, err, storage.ErrUnavailable)
 	require.False(t, errors.Is(err, storage.ErrNotFound), "a pool that is away is not a volume that is gone")
-}
-
-// BenchmarkList compares the driver's list of 1000 images with that of rbd alone.
-func BenchmarkList(b *testing.B) {
-	d := newDriver(b)
-	var wg sync.WaitGroup
-	for w := range 4 {
-		wg.Go(func() {
-			for n := w; n < 1000; n += 4 {
-				_, err := d.tool.rbd(b.Context(), call{args: append([]string{"create", "--size", "1M"}, d.tool.image(fmt.Sprintf("vm-%d-disk-0", 100+n), "")...)})
-				if err != nil {
-					b.Error(err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	b.Run("driver", func(b *testing.B) {
-		for b.Loop() {
-			n := 0
-			for _, err := range d.List(b.Context(), storage.Filter{}) {
-				require.NoError(b, err)
-				n++
-			}
-			require.Equal(b, 1000, n)
-		}
-	})
-	b.Run("rbd", func(b *testing.B) {
-		for b.Loop() {
-			_, err := d.tool.rbd(b.Context(), call{args: append([]string{"ls", "--long", "--format", "json"}, d.tool.pool()...)})
-			require.NoError(b, err)
-		}
-	})
-}
-
-// BenchmarkCopy compares a copy with rbd cp alone: 256 MiB, a quarter of it data.
-func BenchmarkCopy(b *testing.B) {
-	d := newDriver(b)
-	_, err := d.Create(b.Context(), storage.VolumeSpec{ID: "vm-100-disk-0", SizeBytes: 256 << 20})
-	require.NoError(b, err)
-	out, err := exec.Command("rbd", append([]string{"--conf", d.opt.RunDir + "/ceph.conf", "bench", "--io-type", "write", "--io-size", "4M", "--io-total", "64M"}, d.tool.image("vm-100-disk-0", "")...)...).CombinedOutput()
-	require.NoError(b, err, "%s", out)
-	b.Run("driver", func(b *testing.B) {
-		for b.Loop() {
-			_, err := d.CopyFrom(b.Context(), storage.VolumeSpec{ID: "vm-101-disk-0"}, d, "vm-100-disk-0", storage.CopyOptions{})
-			require.NoError(b, err)
-			require.NoError(b, d.Delete(b.Context(), "vm-101-disk-0"))
-		}
-	})
-	b.Run("rbd cp", func(b *testing.B) {
-		for b.Loop() {
-			_, err := d.tool.rbd(b.Context(), call{args: append(append([]string{"cp"}, d.tool.image("vm-100-disk-0", "")...), d.tool.dest("vm-102-disk-0")...)})
-			require.NoError(b, err)
-			require.NoError(b, d.drop(b.Context(), "vm-102-disk-0"))
-		}
-	})
 }

@@ -75,6 +75,9 @@ func (d *Driver) importStream(ctx context.Context, r io.Reader, id storage.Volum
 	if size%granule != 0 {
 		return storage.Volume{}, fmt.Errorf("stream of %d bytes, no multiple of 1 MiB: %w", size, storage.ErrUnsafe)
 	}
+	if err := d.vacant(ctx, v.Name); err != nil {
+		return storage.Volume{}, err
+	}
 	return d.publish(ctx, v, func(temp string) error {
 		body := &exactly{r: r, left: size}
 		args := []string{"import", "--no-progress", "--export-format", "1", "--path", "-"}

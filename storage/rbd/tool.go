@@ -23,7 +23,7 @@ import (
 type tool struct {
 	opt  *Options
 	conf *connection
-	step func() // called before and after each command; tests end the process there
+	step func() // called after each command that may have changed something; tests end the process there
 }
 
 // Error is a command of Ceph that failed.
@@ -55,7 +55,10 @@ type call struct {
 const outputMax = 256 << 20 // a list of a million images
 
 // rbd runs the program with the storage's configuration and user.
-func (t *tool) rbd(ctx context.Context, c call) ([]byte, error) { return t.run(ctx, t.opt.Program, c) }
+func (t *tool) rbd(ctx context.Context, c call) ([]byte, error) {
+	defer t.step()
+	return t.run(ctx, t.opt.Program, c)
+}
 
 func (t *tool) run(ctx context.Context, program string, c call) ([]byte, error) {
 	conf, err := t.conf.own()
@@ -75,10 +78,7 @@ func (t *tool) run(ctx context.Context, program string, c call) ([]byte, error) 
 	if c.out == nil {
 		cmd.Stdout = &proc.Capped{W: &out, Left: outputMax}
 	}
-	t.step()
-	err = cmd.Run()
-	t.step()
-	if err != nil {
+	if err := cmd.Run(); err != nil {
 		e := &Error{Argv: append([]string{program}, args...), Exit: -1, Stderr: stderr.String(), Err: err}
 		if cmd.ProcessState != nil {
 			e.Exit = cmd.ProcessState.ExitCode()
@@ -118,9 +118,9 @@ func (e *Error) class(ctx context.Context) error {
 	return e.Err
 }
 
-// decode runs a command with --format json and reads its answer.
+// decode runs a command that only looks, with --format json, and reads its answer.
 func (t *tool) decode(ctx context.Context, v any, args ...string) error {
-	out, err := t.rbd(ctx, call{args: append(args, "--format", "json")})
+	out, err := t.run(ctx, t.opt.Program, call{args: append(args, "--format", "json")})
 	if err != nil {
 		return err
 	}

@@ -367,3 +367,23 @@ func TestPasswordOfAFile(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// gpved looks at storages that others serve from a process of its own.
+func TestProbeStorage(t *testing.T) {
+	folder := t.TempDir()
+	ask := func(typ, path string) string {
+		cmd := command(t, probeWord)
+		cmd.Stdin = strings.NewReader(`{"Activate":true,"Config":{"ID":"share","Type":"` + typ + `","Options":{"path":"` + path + `","is_mountpoint":"1"}}}`)
+		out, err := cmd.Output()
+		require.NoError(t, err)
+		return string(out)
+	}
+	require.Contains(t, ask("dir", folder), `"Class":"unavailable"`) // nothing is mounted there
+	require.Contains(t, ask("dir", "/dev/shm"), `"Error":""`)
+	require.DirExists(t, "/dev/shm/images")
+	require.NoError(t, os.Remove("/dev/shm/images"))
+	require.Contains(t, ask("floppy", folder), `"Usage":{"TotalBytes":0`)
+	cmd := command(t, probeWord)
+	cmd.Stdin = strings.NewReader("{")
+	require.Error(t, cmd.Run())
+}

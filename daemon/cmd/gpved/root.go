@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unicode"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -25,7 +26,7 @@ func newRoot(in io.Reader, out, errw io.Writer) *cobra.Command {
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errw)
-	root.AddCommand(initCmd(), runCmd(), showCmd())
+	root.AddCommand(initCmd(), runCmd(), showCmd(), probeCmd())
 	return root
 }
 
@@ -178,6 +179,7 @@ All paths are absolute.`,
 				}
 			}
 			cfg.AdoptNode = adopt
+			cfg.ProbeCommand = []string{"/proc/self/exe", probeWord}
 			d, err := daemon.New(cmd.Context(), cfg)
 			if err != nil {
 				return err
@@ -206,4 +208,29 @@ All paths are absolute.`,
 	cmd.Flags().BoolVar(&adopt, "adopt-node", false, "start even if the state's guests belong to a node of another name than agent.nodeName says")
 	required(cmd, "data-dir")
 	return cmd
+}
+
+// probeWord is the command that gpved runs itself; probeLife ends it where gpved has died before it could.
+const (
+	probeWord = "probe-storage"
+	probeLife = 5 * time.Minute
+)
+
+// probeCmd looks at one storage in a process of its own, which gpved kills if the storage does not answer.
+func probeCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: probeWord, Short: "Look at a storage; gpved runs it", Hidden: true, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), probeLife)
+			defer cancel()
+			done := make(chan error, 1)
+			go func() { done <- daemon.ServeProbe(ctx, cmd.InOrStdin(), cmd.OutOrStdout()) }() // ends with the program at the latest
+			select {
+			case err := <-done:
+				return err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		},
+	}
 }
