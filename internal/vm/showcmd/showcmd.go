@@ -46,14 +46,15 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := tell(stderr, warnings); err != nil {
+		return err
+	}
 	res, err := machineconf.Translate(in)
 	if err != nil {
 		return err
 	}
-	for _, w := range append(warnings, res.Warnings...) {
-		if _, err := fmt.Fprintln(stderr, w); err != nil {
-			return err
-		}
+	if err := tell(stderr, res.Warnings); err != nil {
+		return err
 	}
 	argv := res.Argv()
 	if o.JSON {
@@ -63,6 +64,15 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	}
 	_, err = fmt.Fprintln(stdout, machine.Quote(argv))
 	return err
+}
+
+func tell(w io.Writer, warnings []string) error {
+	for _, text := range warnings {
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // input gathers everything that the translation depends on.

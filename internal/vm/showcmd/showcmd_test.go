@@ -101,7 +101,7 @@ func TestRunEmptyRoot(t *testing.T) {
 func TestRunErrors(t *testing.T) {
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.conf")
-	require.NoError(t, os.WriteFile(bad, []byte("machine: pc,viommu=intel\n"), 0o600))
+	require.NoError(t, os.WriteFile(bad, []byte("memory: banana\nmachine: pc,viommu=intel\n"), 0o600))
 	notJSON := filepath.Join(dir, "host.json")
 	require.NoError(t, os.WriteFile(notJSON, []byte("{"), 0o600))
 	for want, change := range map[string]func(*showcmd.Options){
@@ -112,9 +112,10 @@ func TestRunErrors(t *testing.T) {
 	} {
 		o := options()
 		change(&o)
-		var stdout bytes.Buffer
-		require.ErrorContains(t, showcmd.Run(t.Context(), o, &stdout, &bytes.Buffer{}), want)
+		var stdout, stderr bytes.Buffer
+		require.ErrorContains(t, showcmd.Run(t.Context(), o, &stdout, &stderr), want)
 		require.Empty(t, stdout.String())
+		require.Equal(t, o.ConfigPath == bad, strings.Contains(stderr.String(), "unable to parse value of 'memory'"), "what was wrong besides")
 	}
 }
 
