@@ -24,7 +24,7 @@ const all = storagetest.Resize | storagetest.Snapshot | storagetest.Clone | stor
 func config(t *testing.T, format storage.Format, o zfs.Options) storagetest.Config {
 	names := map[storage.Driver]string{}
 	return storagetest.Config{
-		Type: "zfspool",
+		Type: "zfspool", KillSteps: 3,
 		New: func(t *testing.T) storage.Driver {
 			d, dataset := open(t, &o)
 			names[d] = dataset
