@@ -3,6 +3,7 @@ module github.com/turtacn/go-proxmox
 go 1.26.0
 
 require (
+	github.com/anchore/go-lzo v0.1.1
 	github.com/ceph/go-ceph v0.40.0
 	github.com/coder/websocket v1.8.15
 	github.com/coreos/go-systemd/v22 v22.7.0
@@ -26,7 +27,6 @@ require (
 )
 
 require (
-	github.com/anchore/go-lzo v0.1.1 // indirect
 	github.com/digitalocean/go-libvirt v0.0.0-20220804181439-8648fbde413e // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
