@@ -117,3 +117,10 @@ func TestCertificateOfTheOperator(t *testing.T) {
 	_, err = openCertificate(&Config{DataDir: cfg.DataDir, Server: ServerConfig{TLSCertFile: filepath.Join(t.TempDir(), "none")}}, slog.New(slog.DiscardHandler), time.Now)
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+func TestPassingAddressesAreNoNames(t *testing.T) {
+	require.Equal(t, map[string]bool{"20010db8000000000123456789abcdef": true}, passingOf(
+		"20010db8000000000123456789abcdef 02 40 00 01     eth0\n"+
+			"20010db800000000020000fffe000001 02 40 00 00     eth0\n"+
+			"fe80000000000000020000fffe000001 02 40 20 80     eth0\nhalf a line\n"))
+}

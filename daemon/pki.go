@@ -17,6 +17,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func fingerprint(path string) (string, error) {
 	return strings.Join(parts, ":"), nil
 }
 
-// hostNames returns what this host may be called: node and host name, localhost, and all its addresses.
+// hostNames returns what this host may be called: node and host name, localhost, and all its addresses that last.
 func hostNames(node string) ([]string, error) {
 	names := []string{"localhost", node}
 	if host, err := os.Hostname(); err == nil && host != node {
@@ -176,10 +177,37 @@ func hostNames(node string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("addresses of the host: %w", err)
 	}
+	passing := passingAddresses()
 	for _, a := range addrs {
-		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() {
+		if n, ok := a.(*net.IPNet); ok && !n.IP.IsLinkLocalUnicast() && !passing[hex.EncodeToString(n.IP)] {
 			names = append(names, n.IP.String())
 		}
 	}
 	return names, nil
+}
+
+// passingAddresses are the IPv6 addresses, as 32 hexadecimal digits, that the kernel exchanges from time to time so that the host
+// is not recognised by them. A certificate that followed them would be another one every day.
+func passingAddresses() map[string]bool {
+	text, err := os.ReadFile("/proc/net/if_inet6")
+	if err != nil { // no IPv6, or no Linux
+		return nil
+	}
+	return passingOf(string(text))
+}
+
+// passingOf reads lines of address, index, length, scope, flags and name, all numbers hexadecimal.
+func passingOf(text string) map[string]bool {
+	const temporary = 1 // IFA_F_TEMPORARY of linux/if_addr.h
+	out := map[string]bool{}
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) < 6 {
+			continue
+		}
+		if flags, err := strconv.ParseUint(f[4], 16, 32); err == nil && flags&temporary != 0 {
+			out[f[0]] = true
+		}
+	}
+	return out
 }
