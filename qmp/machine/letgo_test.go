@@ -75,8 +75,7 @@ func (c *console) until(t *testing.T, name, condition string) {
 }
 
 // TestGuestTakesAndLetsGo plugs a card and a disk into machines that a real guest runs on: it sees them, uses them, and lets them
-// go. A card that it is asked for while it boots goes
-// when it is asked again.
+// go. A card that it is asked for while it boots goes when it is asked again.
 func TestGuestTakesAndLetsGo(t *testing.T) {
 	disk := tinyguest.Disk(t)
 	for board, buses := range map[string][]string{"pc": {"pci.0", "pci.0", "pci.0"}, "q35": {"rp1", "rp2", "rp3"}} {
