@@ -113,12 +113,12 @@ func TestConformance(outer *testing.T) {
 // TestThreat10_RemovedVolumesAreOverwritten: what is removed is gone from the disk, also if the process dies on the way.
 func TestThreat10_RemovedVolumesAreOverwritten(t *testing.T) {
 	d := newGroup(t, &Options{SafeRemove: true})
-	secret := []byte(strings.Repeat("secret of a guest", 4<<20/17))
+	secret := []byte(strings.Repeat("of a removed disk", 4<<20/17))
 	_, err := d.CreateFilled(t.Context(), storage.VolumeSpec{ID: "vm-100-disk-0", SizeBytes: 4 << 20}, writing(secret))
 	require.NoError(t, err)
-	require.Contains(t, string(disk(t)), "secret of a guest")
+	require.Contains(t, string(disk(t)), "of a removed disk")
 	require.NoError(t, d.Delete(t.Context(), "vm-100-disk-0"))
-	require.NotContains(t, string(disk(t)), "secret of a guest")
+	require.NotContains(t, string(disk(t)), "of a removed disk")
 	require.Empty(t, residue(t, d))
 
 	// A removal that ended after the volume got its other name.
@@ -130,6 +130,6 @@ func TestThreat10_RemovedVolumesAreOverwritten(t *testing.T) {
 	n, err := d.Sweep(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1, n)
-	require.NotContains(t, string(disk(t)), "secret of a guest")
+	require.NotContains(t, string(disk(t)), "of a removed disk")
 	require.Equal(t, []string{"del-vm-101-disk-0"}, residue(t, d), "another machine's")
 }
