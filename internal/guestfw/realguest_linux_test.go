@@ -1,13 +1,9 @@
 package guestfw
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
@@ -22,16 +18,8 @@ import (
 	"github.com/turtacn/go-proxmox/proxmoxapi/schema"
 )
 
-// console is the serial console of a guest, with a shell behind it.
-type console struct {
-	t     *testing.T
-	conn  net.Conn
-	said  strings.Builder
-	asked int
-}
-
 // boot starts QEMU with the tiny guest, whose card is behind a tap, and returns when the guest is up.
-func boot(t *testing.T, conn *netkit.Conn, tap, mac string) *console {
+func boot(t *testing.T, conn *netkit.Conn, tap, mac string) *tinyguest.Console {
 	qemu, disk := need.QEMU(t), tinyguest.Disk(t)
 	accel, model := "tcg", "qemu64"
 	if os.Getenv("GPVE_LAB") != "" && exec.Command("modprobe", "kvm_amd").Run() == nil {
@@ -44,43 +32,13 @@ func boot(t *testing.T, conn *netkit.Conn, tap, mac string) *console {
 		"-serial", "unix:"+serial+",server=on,wait=on", "-drive", "if=virtio,format=qcow2,snapshot=on,file="+disk,
 		"-netdev", "tap,id=net0,fd=3,vhost=off", "-device", "virtio-net-pci,romfile=,netdev=net0,mac="+mac)
 	cmd.ExtraFiles = files
-	var said strings.Builder
-	cmd.Stderr = &said
+	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	require.NoError(t, files[0].Close())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c := &console{t: t}
-	require.Eventually(t, func() bool {
-		c.conn, err = net.Dial("unix", serial)
-		return err == nil
-	}, time.Minute, 20*time.Millisecond, "%s", &said)
-	t.Cleanup(func() { c.conn.Close() })
-	c.until(regexp.MustCompile(tinyguest.Up))
+	c := tinyguest.OpenConsole(t, serial, 3*time.Minute)
+	c.Await(tinyguest.Up)
 	return c
-}
-
-// until reads what the guest says until something that matches is said, and returns that.
-func (c *console) until(what *regexp.Regexp) string {
-	c.t.Helper()
-	require.NoError(c.t, c.conn.SetReadDeadline(time.Now().Add(3*time.Minute)))
-	for buf := make([]byte, 4096); ; {
-		if found := what.FindString(c.said.String()); found != "" {
-			return found
-		}
-		n, err := c.conn.Read(buf)
-		require.NoError(c.t, err, "the guest said %q", &c.said)
-		c.said.Write(buf[:n])
-	}
-}
-
-// ask has the shell do something, and returns what that prints.
-func (c *console) ask(command string) string {
-	c.t.Helper()
-	c.asked++
-	c.said.Reset()
-	_, err := fmt.Fprintf(c.conn, "%s; echo asked-$((%d+0))\n", command, c.asked)
-	require.NoError(c.t, err)
-	return c.until(regexp.MustCompile(fmt.Sprintf(`(?s)\n.*asked-%d\r`, c.asked)))
 }
 
 // TestThreat49_RealGuest boots a guest behind a port that hostnet makes and the firewall guards. All the while its closed port
@@ -103,7 +61,7 @@ func TestThreat49_RealGuest(t *testing.T) {
 	require.NoError(t, host.CreatePort(ctx, hostnet.Port{Name: "tap100i0", Bridge: "vmbr0", MAC: "02:00:00:00:00:10", Firewall: true}))
 
 	guest := boot(t, conn, "tap100i0", "02:00:00:00:00:10")
-	guest.ask("ifconfig eth0 192.0.2.10 netmask 255.255.255.0 up; for p in 80 81; do nc -ll -p $p -e cat & done")
+	guest.Run("ifconfig eth0 192.0.2.10 netmask 255.255.255.0 up; for p in 80 81; do nc -ll -p $p -e cat & done")
 	flow, err := l.dial(out, "192.0.2.10:80", 30*time.Second)
 	require.NoError(t, err)
 	defer flow.Close()
@@ -132,7 +90,7 @@ func TestThreat49_RealGuest(t *testing.T) {
 	says(t, flow, "adopted")
 
 	require.Greater(t, sent(), 1000)
-	udp := guest.ask("grep ^Udp: /proc/net/snmp")
+	udp := guest.Run("grep ^Udp: /proc/net/snmp")
 	require.Regexp(t, `Udp: 0 0 `, udp, "datagrams have come to the guest, whether somebody listened (the first number) or not")
 
 	host, err = hostnet.New(hostnet.Options{Conn: conn, Node: node, Guard: s})

@@ -3,7 +3,6 @@ package vm
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -359,17 +358,7 @@ func TestGuestLetsDevicesGo(t *testing.T) {
 	s.makeVM(100, "memory", 160, "scsihw", "virtio-scsi-single", "ide0", "local:0,format=qcow2,import-from="+disk, "net0", "virtio,bridge=vmbr0",
 		"serial0", "socket", "scsi1", "local:0.0625,iothread=1", "virtio1", "local:0.0625", "agent", 1)
 	s.startVM(100)
-	conn, err := net.Dial("unix", filepath.Join(s.runDir(100), "serial0"))
-	require.NoError(t, err)
-	defer conn.Close()
-	require.NoError(t, conn.SetReadDeadline(time.Now().Add(60*time.Second)))
-	var seen strings.Builder
-	buf := make([]byte, 4096)
-	for !strings.Contains(seen.String(), tinyguest.Up) {
-		n, err := conn.Read(buf)
-		require.NoError(t, err, seen.String())
-		seen.Write(buf[:n])
-	}
+	tinyguest.OpenConsole(t, filepath.Join(s.runDir(100), "serial0"), time.Minute).Await(tinyguest.Up)
 	require.NoError(t, s.setVM(100, "delete", "net0,virtio1"))
 	require.Equal(t, []string{"boot"}, s.conf(100).Pending.Keys(), "its order is the next start's")
 	require.Empty(t, s.taps())
