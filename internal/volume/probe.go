@@ -3,8 +3,6 @@ package volume
 import (
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -142,9 +140,9 @@ func ServedElsewhere(cfg storage.Config) bool {
 	case "nfs", "rbd", "iscsi", "iscsidirect":
 		return true
 	case "dir":
-		o := volid.Storage{Options: cfg.Options}
-		mount := strings.ToLower(o.Options["is_mountpoint"])
-		return o.Bool("shared") || !slices.Contains([]string{"", "0", "no", "off", "false"}, mount)
+		st := volid.Storage{Type: cfg.Type, Options: cfg.Options}
+		_, mounted := st.MountPoint()
+		return st.Bool("shared") || mounted
 	}
 	return false
 }

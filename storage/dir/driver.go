@@ -123,13 +123,7 @@ func FromConfig(cfg storage.Config) *Options {
 			o.ContentDirs[storage.Content(c)] = sub
 		}
 	}
-	switch m := cfg.Options["is_mountpoint"]; strings.ToLower(m) {
-	case "", "0", "no", "off", "false":
-	case "1", "yes", "on", "true":
-		o.MountPoint = st.Path()
-	default:
-		o.MountPoint = m
-	}
+	o.MountPoint, _ = st.MountPoint()
 	return o
 }
 

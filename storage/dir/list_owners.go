@@ -10,7 +10,7 @@ import (
 	"github.com/turtacn/go-proxmox/storage"
 )
 
-// ownersAtOnce is how many folders of guests are one piece of work, and readers bounds how many pieces are under way: a list
+// ownersAtOnce is how many folders of guests are one piece of work, and readersMax bounds how many pieces are under way: a list
 // mostly waits for the kernel, or for a server.
 const (
 	ownersAtOnce = 64

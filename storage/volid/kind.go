@@ -1,5 +1,7 @@
 package volid
 
+import "slices"
+
 // Content is what a volume is used for, and the word in a storage's content option.
 type Content string
 
@@ -28,88 +30,37 @@ type Kind struct {
 	Contents, Default []Content
 }
 
-// Kinds returns the known types of storage.
-func Kinds() []Kind {
-	var kinds []Kind
-	for _, typ := range []string{
-		"dir", "btrfs", "nfs", "cifs", "cephfs", "lvm", "lvmthin", "zfspool", "zfs",
-		"rbd", "iscsi", "iscsidirect", "pbs", "esxi",
-	} {
-		k, _ := KindOf(typ)
-		kinds = append(kinds, k)
-	}
-	return kinds
+// kinds are the known types of storage. The table is one value, since it is asked with each name of a list.
+var kinds = []Kind{
+	{Type: "dir", Path: true, Formats: []string{"raw", "qcow2", "vmdk", "subvol"},
+		Contents: []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}, Default: []Content{Images, Rootdir}},
+	{Type: "btrfs", Path: true, Formats: []string{"raw", "subvol"},
+		Contents: []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}, Default: []Content{Images, Rootdir}},
+	{Type: "nfs", Path: true, Mounted: true, Formats: []string{"raw", "qcow2", "vmdk"},
+		Contents: []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}, Default: []Content{Images}},
+	{Type: "cifs", Path: true, Mounted: true, Formats: []string{"raw", "qcow2", "vmdk"},
+		Contents: []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}, Default: []Content{Images}},
+	{Type: "cephfs", Path: true, Mounted: true, Formats: []string{"raw"},
+		Contents: []Content{VZTmpl, ISO, Backup, Snippets, Import}, Default: []Content{Backup}},
+	{Type: "lvm", Formats: []string{"raw"}, Contents: []Content{Images, Rootdir}, Default: []Content{Images}},
+	{Type: "lvmthin", Formats: []string{"raw"}, Contents: []Content{Images, Rootdir}, Default: []Content{Images, Rootdir}},
+	{Type: "zfspool", Formats: []string{"raw", "subvol"}, Contents: []Content{Images, Rootdir}, Default: []Content{Images, Rootdir}},
+	{Type: "zfs", Formats: []string{"raw"}, Contents: []Content{Images}, Default: []Content{Images}},
+	{Type: "rbd", Formats: []string{"raw"}, Contents: []Content{Images, Rootdir}, Default: []Content{Images}},
+	{Type: "iscsi", Formats: []string{"raw"}, Contents: []Content{Images}, Default: []Content{Images}},
+	{Type: "iscsidirect", Formats: []string{"raw"}, Contents: []Content{Images}, Default: []Content{Images}},
+	{Type: "pbs", Contents: []Content{Backup}, Default: []Content{Backup}},
+	{Type: "esxi", Formats: []string{"raw", "qcow2", "vmdk"}, Contents: []Content{Import}, Default: []Content{Import}},
 }
 
-// KindOf returns the description of a storage type.
+// Kinds returns the known types of storage. What is in their slices must not be changed.
+func Kinds() []Kind { return slices.Clone(kinds) }
+
+// KindOf returns the description of a storage type. What is in its slices must not be changed.
 func KindOf(typ string) (Kind, bool) {
-	k := Kind{Type: typ}
-	switch typ {
-	case "dir":
-		k.Path = true
-		k.Formats = []string{"raw", "qcow2", "vmdk", "subvol"}
-		k.Contents = []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}
-		k.Default = []Content{Images, Rootdir}
-	case "btrfs":
-		k.Path = true
-		k.Formats = []string{"raw", "subvol"}
-		k.Contents = []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}
-		k.Default = []Content{Images, Rootdir}
-	case "nfs":
-		k.Path = true
-		k.Mounted = true
-		k.Formats = []string{"raw", "qcow2", "vmdk"}
-		k.Contents = []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}
-		k.Default = []Content{Images}
-	case "cifs":
-		k.Path = true
-		k.Mounted = true
-		k.Formats = []string{"raw", "qcow2", "vmdk"}
-		k.Contents = []Content{Images, Rootdir, VZTmpl, ISO, Backup, Snippets, Import}
-		k.Default = []Content{Images}
-	case "cephfs":
-		k.Path = true
-		k.Mounted = true
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{VZTmpl, ISO, Backup, Snippets, Import}
-		k.Default = []Content{Backup}
-	case "lvm":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images, Rootdir}
-		k.Default = []Content{Images}
-	case "lvmthin":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images, Rootdir}
-		k.Default = []Content{Images, Rootdir}
-	case "zfspool":
-		k.Formats = []string{"raw", "subvol"}
-		k.Contents = []Content{Images, Rootdir}
-		k.Default = []Content{Images, Rootdir}
-	case "zfs":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images}
-		k.Default = []Content{Images}
-	case "rbd":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images, Rootdir}
-		k.Default = []Content{Images}
-	case "iscsi":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images}
-		k.Default = []Content{Images}
-	case "iscsidirect":
-		k.Formats = []string{"raw"}
-		k.Contents = []Content{Images}
-		k.Default = []Content{Images}
-	case "pbs":
-		k.Contents = []Content{Backup}
-		k.Default = []Content{Backup}
-	case "esxi":
-		k.Formats = []string{"raw", "qcow2", "vmdk"}
-		k.Contents = []Content{Import}
-		k.Default = []Content{Import}
-	default:
+	i := slices.IndexFunc(kinds, func(k Kind) bool { return k.Type == typ })
+	if i < 0 {
 		return Kind{}, false
 	}
-	return k, true
+	return kinds[i], true
 }

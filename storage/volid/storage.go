@@ -49,6 +49,18 @@ func (s Storage) Path() string {
 	return path.Clean(p)
 }
 
+// MountPoint returns the folder that has to be a mount point for the storage to be there, if the option is_mountpoint says so.
+func (s Storage) MountPoint() (folder string, must bool) {
+	switch m := s.Options["is_mountpoint"]; strings.ToLower(m) {
+	case "", "0", "no", "off", "false":
+		return "", false
+	case "1", "yes", "on", "true":
+		return s.Path(), true
+	default:
+		return m, true
+	}
+}
+
 // Contents returns what the storage may hold. Without the option it is the type's
 // default.
 func (s Storage) Contents() []Content {
