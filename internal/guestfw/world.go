@@ -1,7 +1,6 @@
 package guestfw
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 	"strings"
@@ -125,9 +124,7 @@ func (w *world) on() bool { return w.Cluster.Enabled(w.Now) }
 func (w *world) same(o *world) bool {
 	return w.Cluster == o.Cluster && w.Host == o.Host && w.on() == o.on() && w.Node.Equal(o.Node) && slices.Equal(w.unknown, o.unknown) &&
 		slices.EqualFunc(w.Guests, o.Guests, func(a, b firewall.GuestConfig) bool {
-			return a.ID == b.ID && a.Config == b.Config && slices.EqualFunc(a.NICs, b.NICs, func(x, y firewall.NIC) bool {
-				return x.Number == y.Number && x.Bridge == y.Bridge && x.VLAN == y.VLAN && x.Firewall == y.Firewall && bytes.Equal(x.MAC, y.MAC)
-			})
+			return a.ID == b.ID && a.Config == b.Config && slices.EqualFunc(a.NICs, b.NICs, firewall.NIC.Equal)
 		})
 }
 

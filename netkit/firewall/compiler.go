@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,9 +122,7 @@ func (c *Config) options() map[string]string {
 }
 
 func (p *nicPart) same(o *nicPart) bool {
-	a, b := p.nic, o.nic
-	return p.config == o.config && p.owner == o.owner && p.id == o.id && p.container == o.container && a.Number == b.Number &&
-		a.Bridge == b.Bridge && a.VLAN == b.VLAN && a.Firewall == b.Firewall && bytes.Equal(a.MAC, b.MAC) && slices.Equal(a.Addrs, b.Addrs)
+	return p.config == o.config && p.owner == o.owner && p.id == o.id && p.container == o.container && p.nic.Equal(o.nic)
 }
 
 // notes are what a part of a table needs there, and what was warned of while it was made. Chains that many share have notes of

@@ -163,11 +163,7 @@ const ownFrom = 64
 // own returns the name of a map that is a chain's own. It stays while the content changes, so that the kernel is told of the
 // elements that differ, not of all.
 func (t *tableBuilder) own(ch *Chain, b *shape, fields []Field, elements []Element) string {
-	s := &Set{Key: fields, Elements: elements, Verdicts: true}
-	sortElements(elements)
-	s.Interval = slices.ContainsFunc(elements, func(e Element) bool {
-		return slices.ContainsFunc(e.Key, func(k Span) bool { return !k.Single() })
-	})
+	s := newSet(fields, elements, true)
 	what := "m-" + ch.Name + "-" + hash(fmt.Sprint(s.Kind(), b.family, b.src, b.dst))[:8]
 	s.Name = what
 	for n := 1; t.sets[s.Name] != nil; n++ {
@@ -204,19 +200,25 @@ func (t *tableBuilder) oneOf(f Field, spans []Span) Match {
 // constant returns the name of a set with this content. The name comes from the content: what changes is another set, and
 // equal ones are one.
 func (t *tableBuilder) constant(fields []Field, elements []Element, verdicts bool) string {
-	s := &Set{Key: fields, Elements: elements, Verdicts: verdicts}
-	sortElements(elements)
+	s := newSet(fields, elements, verdicts)
 	var content strings.Builder
 	for _, e := range elements {
 		for _, k := range e.Key {
 			fmt.Fprintf(&content, "%q-%q.", k.Lo, k.Hi)
-			s.Interval = s.Interval || !k.Single()
 		}
 		fmt.Fprintf(&content, ":%+v;", e.Verdict)
 	}
 	s.Name = "c-" + hash(fmt.Sprint(fields, verdicts)+content.String())
 	t.addSet(s)
 	return s.Name
+}
+
+// newSet returns a set, which has no name yet, with elements, which it sorts.
+func newSet(fields []Field, elements []Element, verdicts bool) *Set {
+	sortElements(elements)
+	return &Set{Key: fields, Elements: elements, Verdicts: verdicts, Interval: slices.ContainsFunc(elements, func(e Element) bool {
+		return slices.ContainsFunc(e.Key, func(k Span) bool { return !k.Single() })
+	})}
 }
 
 func sortElements(elements []Element) {

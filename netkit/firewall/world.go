@@ -1,9 +1,11 @@
 package firewall
 
 import (
+	"bytes"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -51,6 +53,12 @@ type NIC struct {
 	VLAN     int          // its tag, 0 for none; a bridge that knows no VLANs has a bridge BRIDGEvTAG for it
 	Firewall bool         // the NIC's firewall flag
 	Addrs    []netip.Addr // fixed addresses of a container's NIC
+}
+
+// Equal tells whether nothing that the firewall knows of the NIC differs.
+func (n NIC) Equal(o NIC) bool {
+	return n.Number == o.Number && n.Bridge == o.Bridge && n.VLAN == o.VLAN && n.Firewall == o.Firewall && bytes.Equal(n.MAC, o.MAC) &&
+		slices.Equal(n.Addrs, o.Addrs)
 }
 
 // Port is the name of the host's device of a NIC.
