@@ -104,42 +104,19 @@ func (a *app) printMap(r row) error {
 
 func (a *app) encode(v any) error {
 	if a.output == "yaml" {
-		return yaml.NewEncoder(a.out).Encode(whole(v))
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		var plain any // read as YAML, which JSON is: whole numbers are integers, and are written without an exponent
+		if err := yaml.Unmarshal(text, &plain); err != nil {
+			return err
+		}
+		return yaml.NewEncoder(a.out).Encode(plain)
 	}
 	enc := json.NewEncoder(a.out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// whole has whole numbers as integers, which YAML prints without exponent.
-func whole(v any) any {
-	switch v := v.(type) {
-	case []row:
-		list := make([]any, len(v))
-		for i, r := range v {
-			list[i] = whole(r)
-		}
-		return list
-	case []any:
-		list := make([]any, len(v))
-		for i, e := range v {
-			list[i] = whole(e)
-		}
-		return list
-	case row:
-		return whole(map[string]any(v))
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			m[k] = whole(e)
-		}
-		return m
-	case float64:
-		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
-			return int64(v)
-		}
-	}
-	return v
 }
 
 // printable keeps control characters of names and logs, which others wrote, from the terminal.
