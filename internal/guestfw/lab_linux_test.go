@@ -108,12 +108,18 @@ func (l *lab) attach(port string, ns *netkit.NS, device, mac string) {
 	require.NoError(l.t, err)
 	l.in(l.node, func(h *netlink.Handle) {
 		require.NoError(l.t, h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: port}, PeerName: device, PeerHardwareAddr: hw, PeerNamespace: netlink.NsFd(f.Fd())}))
-		v, err := h.LinkByName(port)
-		require.NoError(l.t, err)
-		br, err := h.LinkByName("vmbr0")
-		require.NoError(l.t, err)
-		require.NoError(l.t, h.LinkSetMaster(v, br))
+		l.enslave(h, port)
 	})
+}
+
+// enslave makes a device a port of the bridge.
+func (l *lab) enslave(h *netlink.Handle, port string) netlink.Link {
+	v, err := h.LinkByName(port)
+	require.NoError(l.t, err)
+	br, err := h.LinkByName("vmbr0")
+	require.NoError(l.t, err)
+	require.NoError(l.t, h.LinkSetMaster(v, br))
+	return v
 }
 
 // address gives a device an address and brings it up.
@@ -141,12 +147,7 @@ func (l *lab) cable(other *lab) {
 	l.attach("eth8", other.node, "eth8", "02:00:00:00:00:88")
 	l.up("eth8")
 	l.in(other.node, func(h *netlink.Handle) {
-		eth, err := h.LinkByName("eth8")
-		require.NoError(l.t, err)
-		br, err := h.LinkByName("vmbr0")
-		require.NoError(l.t, err)
-		require.NoError(l.t, h.LinkSetMaster(eth, br))
-		require.NoError(l.t, h.LinkSetUp(eth))
+		require.NoError(l.t, h.LinkSetUp(l.enslave(h, "eth8")))
 	})
 }
 

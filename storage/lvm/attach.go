@@ -54,13 +54,17 @@ func (d *Driver) detach(ctx context.Context, id storage.VolumeID) error {
 		return err
 	}
 	defer lock.Unlock()
-	if active, err := d.group.Active(v.Name); err != nil {
+	active, err := d.group.Active(v.Name)
+	if err != nil {
 		return err
-	} else if active { // a volume of that name which is not the storage's stays as it is
-		if _, err := d.find(ctx, id); err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return err
-		} else if err != nil {
+	}
+	if active {
+		_, err := d.find(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) { // a volume of that name which is not the storage's stays as it is
 			return d.group.Forget(v.Name)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return d.group.Detach(ctx, v.Name)
