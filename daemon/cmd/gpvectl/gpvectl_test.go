@@ -49,6 +49,10 @@ func server(t *testing.T) (profile string) {
 		require.Equal(t, "order=scsi0", r.PostFormValue("boot"))
 		answer(upid)(w, r)
 	})
+	mux.HandleFunc("POST /api2/json/nodes/beta/qemu", func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "205", r.PostFormValue("vmid"))
+		answer(upid)(w, r)
+	})
 	mux.HandleFunc("POST /api2/json/nodes/localhost/qemu/100/status/start", answer(upid))
 	mux.HandleFunc("GET /api2/json/nodes/alpha/tasks/{upid}/status", answer(row{"status": "stopped", "exitstatus": "no bridge"}))
 	mux.HandleFunc("GET /api2/json/nodes/alpha/tasks/{upid}/log", answer([]row{{"n": 1, "t": "TASK ERROR: no bridge"}}))
@@ -108,6 +112,11 @@ func TestTasksAreFollowed(t *testing.T) {
 	out, err = run(t, "", "--profile", profile, "vm", "create", "--background", "boot=order=scsi0")
 	require.NoError(t, err)
 	require.Equal(t, upid+"\n101\n", out)
+	for _, own := range [][]string{{"vmid=205"}, {"--id", "205"}} {
+		out, err = run(t, "", append([]string{"--profile", profile, "--node", "beta", "vm", "create", "--background"}, own...)...)
+		require.NoError(t, err)
+		require.Equal(t, upid+"\n205\n", out)
+	}
 	out, err = run(t, "", "--profile", profile, "task", "log", upid)
 	require.NoError(t, err)
 	require.Equal(t, "TASK ERROR: no bridge\n", out)
@@ -118,6 +127,7 @@ func TestBadArguments(t *testing.T) {
 	for want, args := range map[string][]string{
 		"is no VM id":      {"vm", "start", "../1"},
 		"OPTION=VALUE":     {"vm", "create", "memory"},
+		"given twice":      {"vm", "create", "--id", "205", "vmid=205"},
 		"no task id":       {"task", "wait", "UPID:x"},
 		"needs a terminal": {"vm", "console", "100"},
 		"unknown command":  {"vm", "nosuch"},

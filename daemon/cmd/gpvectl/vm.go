@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -104,6 +105,12 @@ func (a *app) vmCreate() *cobra.Command {
 			p, err := options(args)
 			if err != nil {
 				return err
+			}
+			if vmid, ok := p["vmid"]; ok { // as the API has it
+				if id != "" {
+					return errors.New("the VM's id is given twice: --id and vmid")
+				}
+				id = fmt.Sprint(vmid)
 			}
 			c, node, err := a.onNode(cmd.Context())
 			if err != nil {
