@@ -30,7 +30,9 @@ func (t transfer) run(ctx context.Context) error {
 	}
 	var sendErr, recvErr, copyErr error
 	var wg sync.WaitGroup
+	sent := make(chan struct{})
 	wg.Go(func() {
+		defer close(sent)
 		defer out.w.Close()
 		c := command{program: t.from.zfs, args: t.send, stdout: out.w, started: func() { out.w.Close() }}
 		if t.progress != nil {
@@ -53,8 +55,12 @@ func (t transfer) run(ctx context.Context) error {
 	}
 	_, recvErr = t.to.do(ctx, command{program: t.to.zfs, args: t.recv, stdin: in.r, started: func() { in.r.Close() }})
 	in.r.Close() // also when it has not started: then send ends with a broken pipe
-	if recvErr != nil {
-		cancel()
+	if recvErr != nil { // as a rule send has ended before, or ends as nobody reads: if it was killed now, its own error were lost
+		select {
+		case <-sent:
+		case <-time.After(grace):
+			cancel()
+		}
 	}
 	wg.Wait()
 	switch {
