@@ -54,7 +54,7 @@ func (t transfer) run(ctx context.Context) error {
 		})
 	}
 	_, recvErr = t.to.do(ctx, command{program: t.to.zfs, args: t.recv, stdin: in.r, started: func() { in.r.Close() }})
-	in.r.Close() // also when it has not started: then send ends with a broken pipe
+	in.r.Close()        // also when it has not started: then send ends with a broken pipe
 	if recvErr != nil { // as a rule send has ended before, or ends as nobody reads: if it was killed now, its own error were lost
 		select {
 		case <-sent:
